@@ -5,9 +5,6 @@
 //! The payload starts at the first page after the loader's own image (`__payload` in its linker
 //! script): a postcard [`Header`] padded to [`HEADER_BYTES`], then the data that the regions name
 //! by their offset from the start of the payload.
-#![no_std]
-#![forbid(unsafe_code)]
-
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
