@@ -115,6 +115,15 @@ pub enum Restart {
     Temporary,
 }
 
+/// When a guest is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Start {
+    /// With the server.
+    Boot,
+    /// When a guest that holds `processes` asks for it by name.
+    Demand,
+}
+
 /// Parameters of a guest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WasmGuest<'a> {
@@ -128,6 +137,8 @@ pub struct WasmGuest<'a> {
     pub stack: u32,
     /// Milliseconds after its start when it is ended by force; none: never.
     pub deadline_ms: Option<u32>,
+    /// When it starts: `start: boot` (the default) or `start: demand`, by another guest.
+    pub start: Start,
     /// What happens when it ends.
     pub restart: Restart,
     /// Its arguments.
