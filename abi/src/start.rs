@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What a guest is told at its start.
+
+use alloc::{string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Handle;
+
+/// The start parameters, as the guest's spec or its parent gave them: a postcard message that
+/// `atoll::guest` `params` copies into the guest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Params {
+    /// The guest's name in the spec.
+    pub name: String,
+    /// Arguments.
+    pub args: Vec<String>,
+    /// Environment, `KEY=value`.
+    pub env: Vec<String>,
+    /// Capabilities, each under the name of its slot.
+    pub caps: Vec<Cap>,
+}
+
+/// A capability that a guest holds from its start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cap {
+    /// The slot's name in the spec.
+    pub name: String,
+    /// The handle.
+    pub handle: Handle,
+}
