@@ -264,3 +264,127 @@ impl<'a> Spec<'a> {
         self.objects.iter().enumerate().map(|(i, o)| (ObjectId(i as u16), o))
     }
 }
+
+/// The same message, read object by object: a decoded [`Spec`] takes hundreds of kilobytes, this
+/// four bytes an object.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    /// [`Spec::file`].
+    pub file: &'a str,
+    /// [`Spec::archive_key`].
+    pub archive_key: [u8; 32],
+    /// Where each object starts in `bytes`.
+    offsets: Vec<u32, MAX_OBJECTS>,
+}
+
+impl<'a> Reader<'a> {
+    /// Checks a whole blob, as [`Spec::read`] does.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    pub fn new(bytes: &'a [u8]) -> Result<Self, BlobError> {
+        type Head<'a> = ([u8; 4], u32, &'a str, [u8; 32]);
+        let (magic, rest) = postcard::take_from_bytes::<[u8; 4]>(bytes).map_err(|_| BlobError::Undecodable)?;
+        if magic != MAGIC {
+            return Err(BlobError::NotASpec);
+        }
+        let (version, _) = postcard::take_from_bytes::<u32>(rest).map_err(|_| BlobError::Undecodable)?;
+        if version != VERSION {
+            return Err(BlobError::OtherVersion(version));
+        }
+        // From here on this follows the fields of `Spec` in their order; a sequence is its length
+        // and its elements.
+        let ((_, _, file, archive_key), rest) =
+            postcard::take_from_bytes::<Head<'a>>(bytes).map_err(|_| BlobError::Undecodable)?;
+        let (count, mut rest) = postcard::take_from_bytes::<u32>(rest).map_err(|_| BlobError::Undecodable)?;
+        let mut offsets = Vec::new();
+        for _ in 0..count {
+            offsets.push((bytes.len() - rest.len()) as u32).map_err(|_| BlobError::Undecodable)?;
+            (_, rest) = postcard::take_from_bytes::<Object<'a>>(rest).map_err(|_| BlobError::Undecodable)?;
+        }
+        Ok(Self { bytes, file, archive_key, offsets })
+    }
+
+    /// The object with this id.
+    pub fn object(&self, id: ObjectId) -> Option<Object<'a>> {
+        let offset = *self.offsets.get(usize::from(id.0))?;
+        postcard::from_bytes(self.bytes.get(offset as usize..)?).ok()
+    }
+
+    /// Every object with its id.
+    pub fn iter(&self) -> impl Iterator<Item = (ObjectId, Object<'a>)> {
+        (0..self.offsets.len() as u16).filter_map(|i| Some((ObjectId(i), self.object(ObjectId(i))?)))
+    }
+}
+
+#[cfg(test)]
+mod reader_tests {
+    extern crate std;
+
+    use super::*;
+
+    /// Runs a test on a stack that a whole `Spec` fits on several times.
+    fn with_room(test: impl FnOnce() + Send + 'static) {
+        std::thread::Builder::new().stack_size(32 << 20).spawn(test).unwrap().join().unwrap();
+    }
+
+    /// Encodes a spec of `count` objects into `room` and returns the message.
+    fn message(room: &mut [u8], count: u16) -> &[u8] {
+        let mut spec = Spec {
+            magic: MAGIC,
+            version: VERSION,
+            file: "a.cdl",
+            archive_key: [7; 32],
+            objects: Vec::new(),
+        };
+        for i in 0..count {
+            let mut caps = Vec::new();
+            let target = Target::Object(ObjectId(i));
+            caps.push(Cap { slot: "memory", line: 9, target, rights: Rights::default(), badge: 3 }).unwrap();
+            let kind = Kind::Untyped { size_bits: i as u8, paddr: Some(1 << 40) };
+            spec.objects.push(Object { name: "ut", line: 300 + u32::from(i), kind, caps }).unwrap();
+        }
+        postcard::to_slice(&spec, room).unwrap()
+    }
+
+    #[test]
+    fn reads_what_spec_reads() {
+        with_room(|| {
+            let mut room = [0; 4096];
+            let bytes = message(&mut room, 40);
+            let reader = Reader::new(bytes).unwrap();
+            let spec = Spec::read(bytes).unwrap();
+            assert_eq!((reader.file, reader.archive_key), (spec.file, spec.archive_key));
+            assert_eq!(reader.iter().count(), 40);
+            for ((id, read), (other, object)) in reader.iter().zip(spec.iter()) {
+                assert_eq!(id, other);
+                assert_eq!((read.line, read.caps[0].target), (object.line, object.caps[0].target));
+            }
+            assert!(reader.object(ObjectId(40)).is_none());
+        });
+    }
+
+    #[test]
+    fn refuses_every_truncation() {
+        with_room(|| {
+            let mut room = [0; 4096];
+            let bytes = message(&mut room, 3);
+            for len in 0..bytes.len() {
+                assert!(Reader::new(&bytes[..len]).is_err(), "{len} bytes");
+            }
+        });
+    }
+
+    #[test]
+    fn refuses_another_version() {
+        with_room(|| {
+            let mut room = [0; 4096];
+            let len = message(&mut room, 1).len();
+            room[4] = VERSION as u8 + 1;
+            assert_eq!(Reader::new(&room[..len]).err(), Some(BlobError::OtherVersion(VERSION + 1)));
+            room[0] = b'X';
+            assert_eq!(Reader::new(&room[..len]).err(), Some(BlobError::NotASpec));
+        });
+    }
+}
