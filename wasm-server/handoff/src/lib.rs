@@ -40,6 +40,35 @@ pub mod slot {
     pub const ROOT_FAULT_ENDPOINT: u64 = 6;
 }
 
+/// Where things are in the server's VSpace. Between them pages stay unmapped, so the stack and each
+/// device frame have a guard on both sides.
+pub mod vspace {
+    /// The program may lie from here to [`PROGRAM_END`]; below is unmapped, so that null pointers
+    /// fault.
+    pub const PROGRAM_START: u64 = 0x1_0000;
+    /// End of the room for the program.
+    pub const PROGRAM_END: u64 = 0x4000_0000;
+    /// End of the first thread's stack.
+    pub const STACK_TOP: u64 = 0x4010_0000;
+    /// Bytes of the first thread's stack.
+    pub const STACK_BYTES: u64 = 64 * 1024;
+    /// The first thread's IPC buffer.
+    pub const IPC_BUFFER: u64 = 0x4011_0000;
+    /// The [`Handoff`](super::Handoff), one page.
+    pub const HANDOFF: u64 = 0x4012_0000;
+    /// The compiled spec, up to [`ARCHIVE`].
+    pub const SPEC: u64 = 0x4020_0000;
+    /// The module archive, up to [`HEAP`].
+    pub const ARCHIVE: u64 = 0x4100_0000;
+    /// The heap, up to [`DEVICES`].
+    pub const HEAP: u64 = 0x8000_0000;
+    /// Device and other frames that the spec gives, each aligned to its size and at least 64 KiB.
+    pub const DEVICES: u64 = 0x2_0000_0000;
+    /// From here to the end of the user's half of the address space the root task maps nothing, nor
+    /// any page table but that of the first 512 GiB.
+    pub const FREE: u64 = 0x8_0000_0000;
+}
+
 /// Bytes in the server's VSpace.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Range {
@@ -56,7 +85,7 @@ pub struct Given {
     pub object: u16,
     /// Where its capability is.
     pub cptr: u64,
-    /// Where it is mapped, for device frames; 0 for others.
+    /// Where it is mapped, for frames; 0 for others.
     pub vaddr: u64,
 }
 
