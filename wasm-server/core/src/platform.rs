@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the server needs from the system below it.
+//!
+//! Two platforms implement this: `platform/sel4` (the product) and `platform/host` (Linux threads,
+//! for tests). A platform holds all the unsafe code; it knows no handles, rights or mailboxes.
+
+use core::fmt;
+
+use alloc::sync::Arc;
+
+use atoll_abi::Error;
+use capdl::blob::ObjectId;
+use lock_api::RawMutex;
+use wasm_archive::Verified;
+use wasmtime::{Config, Engine, Module};
+
+use crate::Guest;
+
+/// Why the platform could not make something; the text is for people.
+#[derive(Debug)]
+pub enum Failure {
+    /// The memory budget has not enough left.
+    NoMemory(&'static str),
+    /// A bounded resource of the server is used up.
+    Exhausted(&'static str),
+    /// The system refused; a bug or a broken spec.
+    Refused(&'static str),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMemory(what) => write!(f, "its memory budget does not cover {what}"),
+            Self::Exhausted(what) => write!(f, "the server has no more {what}"),
+            Self::Refused(what) => write!(f, "the system refused {what}"),
+        }
+    }
+}
+
+/// An address range that is not inside the guest's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadAddress;
+
+/// What a guest's thread is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct HomeParams {
+    /// The untyped object of the spec that everything comes from.
+    pub budget: ObjectId,
+    /// Bytes of native stack that wasm code may use; the platform adds what the server needs below.
+    pub stack: u32,
+    /// Priority of the thread.
+    pub prio: u8,
+}
+
+/// What the platform keeps for one guest: thread, wake object and linear memory, all of it out of
+/// the guest's budget.
+///
+/// Addresses are offsets in the guest's linear memory. Every access is checked against the size the
+/// memory has at that moment, and made with volatile or atomic operations, because the guest, and
+/// whoever shares the page, may write it at the same time.
+pub trait Home: Send + Sync + 'static {
+    /// Frames that several guests can have windows onto.
+    type Region: Send + Sync + 'static;
+    /// Wakes the guest's thread. Using one after the guest is gone does nothing worse than a
+    /// spurious wake of somebody else.
+    type Waker: Clone + Send + Sync + 'static;
+
+    /// Bytes of the linear memory.
+    fn size(&self) -> u64;
+    /// Copies out of the memory.
+    fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress>;
+    /// Copies into the memory.
+    fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress>;
+    /// Atomic load with acquire ordering; misaligned is [`BadAddress`].
+    fn load(&self, address: u32) -> Result<u32, BadAddress>;
+    /// Atomic store with release ordering; misaligned is [`BadAddress`].
+    fn store(&self, address: u32, value: u32) -> Result<(), BadAddress>;
+
+    /// Zeroed frames of `bytes` (whole wasm pages) from this guest's budget.
+    fn make_region(&self, bytes: u32) -> Result<Self::Region, Failure>;
+    /// Says that the next growth of the memory, by exactly the region's pages, is this region;
+    /// `None` takes that back.
+    fn stage(&self, region: Option<(&Arc<Self::Region>, bool)>);
+    /// Takes a window's frames away: the pages read as zero from then on, and are private.
+    fn unmap(&self, address: u32, bytes: u32);
+
+    /// Whether the thread has run its last instruction that touches anything of the server.
+    fn finished(&self) -> bool;
+    /// Sleeps until woken; may return without cause. Only for the guest's own thread.
+    fn park(&self);
+    /// A waker of this thread.
+    fn waker(&self) -> Self::Waker;
+    /// Wakes.
+    fn wake(waker: &Self::Waker);
+}
+
+/// The system below the server.
+pub trait Platform: Send + Sync + Sized + 'static {
+    /// The lock of every table. Sections under it are short and never touch guest memory that may
+    /// be a window.
+    type Lock: RawMutex + Send + Sync + 'static;
+    /// See [`Home`].
+    type Home: Home<Region = Self::Region>;
+    /// See [`Home::Region`].
+    type Region: Send + Sync + 'static;
+
+    /// Nanoseconds since the machine was switched on.
+    fn now(&self) -> u64;
+    /// The cycle counter.
+    fn cycles(&self) -> u64;
+    /// Has [`Platform::serve`] return at this time, or at no time.
+    fn arm(&self, deadline: Option<u64>);
+    /// Has [`Platform::serve`] return soon.
+    fn nudge(&self);
+    /// Blocks the service thread until the armed time, a nudge, or without cause.
+    fn serve(&self);
+    /// Writes one line where a user can see it.
+    fn console(&self, line: fmt::Arguments<'_>);
+
+    /// Completes the engine's configuration with the memory and code hooks.
+    fn configure(&self, config: &mut Config);
+    /// Makes a module of verified bytes.
+    fn load(&self, engine: &Engine, module: &Verified<'_>) -> wasmtime::Result<Module>;
+
+    /// Everything a guest's thread needs, from its budget.
+    fn settle(&self, params: HomeParams) -> Result<Self::Home, Failure>;
+    /// Starts the guest's thread, which calls [`Guest::run`].
+    fn launch(&self, guest: Arc<Guest<Self>>) -> Result<(), Failure>;
+    /// Takes back everything that was made from the guest's budget. Its thread has finished.
+    fn evict(&self, guest: &Guest<Self>);
+    /// Frames for a channel of the spec, from its own untyped.
+    fn make_region(&self, budget: ObjectId, bytes: u32) -> Result<Self::Region, Failure>;
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoMemory(_) => Self::NoMemory,
+            Failure::Exhausted(_) => Self::TooMany,
+            Failure::Refused(_) => Self::InvalidArgument,
+        }
+    }
+}
