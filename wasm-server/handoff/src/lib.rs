@@ -38,6 +38,8 @@ pub mod slot {
     pub const FAULT_ENDPOINT: u64 = 5;
     /// The root task's fault endpoint (send only), for the server's own further threads.
     pub const ROOT_FAULT_ENDPOINT: u64 = 6;
+    /// The same, badged for the first thread: its fault handler.
+    pub const FIRST_FAULT_ENDPOINT: u64 = 7;
 }
 
 /// Where things are in the server's VSpace. Between them pages stay unmapped, so the stack and each

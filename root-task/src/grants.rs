@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the spec gives a server: what it names under the server itself, and what it names under the
+//! server's guests, since they hold it through the server.
+
+use capdl::blob::{Cap, Kind, Object, ObjectId, Reader, Rights, Target};
+use heapless::Vec;
+
+use crate::problem::{Failure, Problem};
+
+/// Most objects that one server is given, as [`wasm_handoff::Handoff::given`] has room for.
+pub const MAX_GRANTS: usize = 64;
+
+/// An object that a server is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant {
+    /// The object: an untyped, frame, interrupt, endpoint or notification.
+    pub object: ObjectId,
+    /// Its name.
+    pub name: &'static str,
+    /// The rights: those of every capability that brought it here, together, because the server acts
+    /// for all of their holders.
+    pub rights: Rights,
+    /// The badge.
+    pub badge: u64,
+    /// Line of the first capability that brought it here.
+    pub line: u32,
+    /// Name of the object that holds that capability: the server, or one of its guests.
+    pub holder: &'static str,
+    /// Slot of that capability.
+    pub slot: &'static str,
+}
+
+impl Grant {
+    /// A problem with it, at the line of its capability.
+    pub fn failure(&self, file: &'static str, problem: Problem) -> Failure {
+        Failure {
+            file,
+            line: self.line,
+            object: self.holder,
+            slot: self.slot,
+            problem,
+        }
+    }
+}
+
+/// Everything that one server is given, each object once.
+pub type Grants = Vec<Grant, MAX_GRANTS>;
+
+/// Collects what the spec gives a server.
+///
+/// # Errors
+/// [`Problem::NoObject`], [`Problem::ChannelWithoutMemory`], [`Problem::WrongKind`],
+/// [`Problem::TwoBadges`], [`Problem::TooManyGrants`]
+pub fn collect(spec: &Reader<'static>, server: ObjectId) -> Result<Grants, Failure> {
+    let mut grants = Grants::new();
+    for (id, holder) in spec.iter() {
+        let concerns = match &holder.kind {
+            Kind::WasmGuest(guest) => guest.server == server,
+            _ => id == server,
+        };
+        if !concerns {
+            continue;
+        }
+        for cap in &holder.caps {
+            add(spec, &mut grants, holder.name, cap)
+                .map_err(|problem| problem.of_cap(spec.file, holder.name, cap))?;
+        }
+    }
+    Ok(grants)
+}
+
+/// Checks that what can have one holder only is not given to two servers: memory, because the kernel
+/// gives out an untyped once, and interrupts, because they signal one notification.
+///
+/// # Errors
+/// [`Problem::TakenBy`]
+pub fn disjoint<'a>(
+    spec: &Reader<'static>,
+    grants: &Grants,
+    others: impl Iterator<Item = (&'static str, &'a Grants)>,
+) -> Result<(), Failure> {
+    for (holder, theirs) in others {
+        for grant in grants
+            .iter()
+            .filter(|grant| theirs.iter().any(|their| their.object == grant.object))
+        {
+            let object = spec.object(grant.object);
+            if matches!(
+                object.map(|object| object.kind),
+                Some(Kind::Untyped { .. } | Kind::Irq { .. })
+            ) {
+                return Err(grant.failure(
+                    spec.file,
+                    Problem::TakenBy {
+                        target: grant.name,
+                        holder,
+                    },
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add(
+    spec: &Reader<'static>,
+    grants: &mut Grants,
+    holder: &'static str,
+    cap: &Cap<'static>,
+) -> Result<(), Problem> {
+    let Target::Object(id) = cap.target else {
+        return Ok(());
+    };
+    let target = spec.object(id).ok_or(Problem::NoObject(id.0))?;
+    let (id, target) = match target.kind {
+        // What these capabilities allow is the server's own business: no object of the kernel
+        // stands behind them.
+        Kind::WasmServer(_) | Kind::WasmGuest(_) => return Ok(()),
+        Kind::Channel { .. } => memory_of(spec, &target)?,
+        Kind::Frame { .. } if !cap.rights.read => return Err(Problem::FrameRights),
+        _ => (id, target),
+    };
+    if let Some(known) = grants.iter_mut().find(|grant| grant.object == id) {
+        if known.badge != cap.badge {
+            return Err(Problem::TwoBadges(target.name));
+        }
+        known.rights = Rights {
+            read: known.rights.read || cap.rights.read,
+            write: known.rights.write || cap.rights.write,
+            grant: known.rights.grant || cap.rights.grant,
+            grant_reply: known.rights.grant_reply || cap.rights.grant_reply,
+        };
+        return Ok(());
+    }
+    let grant = Grant {
+        object: id,
+        name: target.name,
+        rights: cap.rights,
+        badge: cap.badge,
+        line: cap.line,
+        holder,
+        slot: cap.slot,
+    };
+    grants.push(grant).map_err(|_| Problem::TooManyGrants)
+}
+
+/// The untyped that a channel's memory comes from.
+fn memory_of(
+    spec: &Reader<'static>,
+    channel: &Object<'static>,
+) -> Result<(ObjectId, Object<'static>), Problem> {
+    let memory = channel.caps.iter().find(|cap| cap.slot == "memory");
+    let Some(Target::Object(id)) = memory.map(|cap| cap.target) else {
+        return Err(Problem::ChannelWithoutMemory(channel.name));
+    };
+    let object = spec.object(id).ok_or(Problem::NoObject(id.0))?;
+    match object.kind {
+        Kind::Untyped { .. } => Ok((id, object)),
+        _ => Err(Problem::WrongKind {
+            target: object.name,
+            wanted: "an untyped",
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use capdl::blob::{HostcallGroup, MAGIC, Restart, Spec, Start, VERSION, WasmGuest, WasmServer};
+
+    use super::*;
+
+    const R: Rights = Rights {
+        read: true,
+        write: false,
+        grant: false,
+        grant_reply: false,
+    };
+    const RW: Rights = Rights {
+        read: true,
+        write: true,
+        grant: false,
+        grant_reply: false,
+    };
+    const NONE: Rights = Rights {
+        read: false,
+        write: false,
+        grant: false,
+        grant_reply: false,
+    };
+
+    type Caps<'a> = &'a [(&'static str, u16, Rights)];
+
+    /// Compiles objects to a blob that lives as long as the tests.
+    fn spec(objects: &[(&'static str, Kind<'static>, Caps<'_>)]) -> Reader<'static> {
+        let objects = objects.to_vec();
+        let caps: std::vec::Vec<std::vec::Vec<_>> =
+            objects.iter().map(|object| object.2.to_vec()).collect();
+        let objects: std::vec::Vec<_> = objects
+            .into_iter()
+            .map(|(name, kind, _)| (name, kind))
+            .collect();
+        // A whole `Spec` is larger than the stack of a test.
+        let build = move || {
+            let mut spec = Spec {
+                magic: MAGIC,
+                version: VERSION,
+                file: "t.cdl",
+                archive_key: [0; 32],
+                objects: Vec::new(),
+            };
+            for (i, ((name, kind), caps)) in objects.into_iter().zip(caps).enumerate() {
+                let mut object = Object {
+                    name,
+                    line: i as u32 + 1,
+                    kind,
+                    caps: Vec::new(),
+                };
+                for (slot, target, rights) in caps {
+                    let target = match target {
+                        u16::MAX => Target::Hostcalls(HostcallGroup::Log),
+                        id => Target::Object(ObjectId(id)),
+                    };
+                    object
+                        .caps
+                        .push(Cap {
+                            slot,
+                            line: 100 + i as u32,
+                            target,
+                            rights,
+                            badge: 0,
+                        })
+                        .unwrap();
+                }
+                spec.objects.push(object).unwrap();
+            }
+            let mut bytes = vec![0; 1 << 16];
+            let len = postcard::to_slice(&spec, &mut bytes).unwrap().len();
+            bytes.truncate(len);
+            bytes
+        };
+        let thread = std::thread::Builder::new()
+            .stack_size(32 << 20)
+            .spawn(build)
+            .unwrap();
+        Reader::new(thread.join().unwrap().leak()).unwrap()
+    }
+
+    fn server() -> Kind<'static> {
+        Kind::WasmServer(WasmServer {
+            prio: 200,
+            heap: 1 << 20,
+            restart: Restart::Permanent,
+        })
+    }
+
+    fn guest(server: u16) -> Kind<'static> {
+        Kind::WasmGuest(WasmGuest {
+            server: ObjectId(server),
+            module: "m",
+            prio: 1,
+            stack: 4096,
+            deadline_ms: None,
+            start: Start::Boot,
+            restart: Restart::Temporary,
+            args: Vec::new(),
+            env: Vec::new(),
+        })
+    }
+
+    fn untyped() -> Kind<'static> {
+        Kind::Untyped {
+            size_bits: 20,
+            paddr: None,
+        }
+    }
+
+    fn objects(grants: &Grants) -> std::vec::Vec<u16> {
+        grants.iter().map(|grant| grant.object.0).collect()
+    }
+
+    #[test]
+    fn gives_what_is_named_and_nothing_else() {
+        let channel = Kind::Channel { bytes: 65536 };
+        let spec = spec(&[
+            ("a", server(), &[("memory", 2, NONE), ("other", 3, NONE)]),
+            ("b", server(), &[]),
+            ("pool", untyped(), &[]),
+            (
+                "guest",
+                guest(0),
+                &[
+                    ("memory", 4, NONE),
+                    ("link", 5, RW),
+                    ("log", u16::MAX, NONE),
+                ],
+            ),
+            ("ut_guest", untyped(), &[]),
+            ("link", channel, &[("memory", 6, NONE)]),
+            ("ut_link", untyped(), &[]),
+            ("stranger", guest(1), &[("memory", 8, NONE)]),
+            ("ut_stranger", untyped(), &[]),
+            ("unused", untyped(), &[]),
+        ]);
+        let a = collect(&spec, ObjectId(0)).unwrap();
+        let b = collect(&spec, ObjectId(1)).unwrap();
+        assert_eq!(objects(&a), [2, 4, 6]);
+        assert_eq!(objects(&b), [8]);
+        disjoint(&spec, &b, [("a", &a)].into_iter()).unwrap();
+    }
+
+    #[test]
+    fn unites_the_rights_of_all_holders() {
+        let frame = Kind::Frame {
+            size_bits: 12,
+            paddr: Some(0x0900_0000),
+        };
+        let spec = spec(&[
+            ("a", server(), &[("x", 1, R)]),
+            ("uart", frame, &[]),
+            ("guest", guest(0), &[("uart", 1, RW)]),
+        ]);
+        let grants = collect(&spec, ObjectId(0)).unwrap();
+        assert_eq!(
+            (grants.len(), grants[0].rights, grants[0].line),
+            (1, RW, 100)
+        );
+    }
+
+    #[test]
+    fn memory_has_one_server() {
+        let spec = spec(&[
+            ("a", server(), &[("memory", 2, NONE)]),
+            ("b", server(), &[("memory", 2, NONE)]),
+            ("pool", untyped(), &[]),
+        ]);
+        let a = collect(&spec, ObjectId(0)).unwrap();
+        let b = collect(&spec, ObjectId(1)).unwrap();
+        let failure = disjoint(&spec, &b, [("a", &a)].into_iter()).unwrap_err();
+        assert_eq!(
+            failure.to_string(),
+            "t.cdl:101: b: memory: `pool` is given to server `a` already; memory has one server"
+        );
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let channel = Kind::Channel { bytes: 65536 };
+        let frame = Kind::Frame {
+            size_bits: 12,
+            paddr: Some(0x0900_0000),
+        };
+        let problem = |spec: Reader<'static>| collect(&spec, ObjectId(0)).unwrap_err().problem;
+        let dangling = spec(&[("a", server(), &[("x", 9, R)])]);
+        assert_eq!(problem(dangling), Problem::NoObject(9));
+        let bare = spec(&[
+            ("a", server(), &[("x", 1, R)]),
+            ("link", channel.clone(), &[]),
+        ]);
+        assert_eq!(problem(bare), Problem::ChannelWithoutMemory("link"));
+        let odd = spec(&[
+            ("a", server(), &[("x", 1, R)]),
+            ("link", channel, &[("memory", 0, R)]),
+        ]);
+        assert_eq!(
+            problem(odd),
+            Problem::WrongKind {
+                target: "a",
+                wanted: "an untyped"
+            }
+        );
+        let write_only = Rights {
+            write: true,
+            ..NONE
+        };
+        let unreadable = spec(&[
+            ("a", server(), &[("x", 1, write_only)]),
+            ("uart", frame, &[]),
+        ]);
+        assert_eq!(problem(unreadable), Problem::FrameRights);
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The decisions of the root task, apart from the system calls that carry them out: which memory an
+//! object comes from, what the spec gives a server, where things go in a server's VSpace, what a
+//! fault means.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod elf;
+pub mod fault;
+pub mod grants;
+pub mod plan;
+pub mod problem;
+pub mod untyped;
+
+/// Most process servers in one system.
+pub const MAX_SERVERS: usize = 8;

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What can go wrong, each as a sentence that names the spec's line, the object and what was missing.
+
+use core::fmt;
+
+use capdl::blob;
+
+/// A [`Problem`] and the place in the spec that it belongs to.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The spec's file; empty for what concerns the boot image rather than the spec.
+    pub file: &'static str,
+    /// Line of the object or of its capability, from 1.
+    pub line: u32,
+    /// Name of the object.
+    pub object: &'static str,
+    /// Slot of the capability, empty for the object itself.
+    pub slot: &'static str,
+    /// What was wrong.
+    pub problem: Problem,
+}
+
+/// What was wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The payload's header does not decode or is not one.
+    NoPayload,
+    /// The payload names bytes that the image does not have.
+    PayloadTruncated(&'static str),
+    /// The compiled spec was refused.
+    Spec(blob::BlobError),
+    /// The boot image lacks a program.
+    NoProgram(&'static str),
+    /// A program of the boot image cannot be loaded.
+    Program(&'static str, crate::elf::ElfError),
+    /// No untyped is large enough.
+    NoMemory {
+        /// log2 of the size in bytes.
+        bits: u8,
+        /// The same of the largest that is left.
+        largest: Option<u8>,
+    },
+    /// No untyped has this physical memory.
+    NoMemoryAt {
+        /// Physical address.
+        paddr: u64,
+        /// log2 of the size in bytes.
+        bits: u8,
+    },
+    /// More separate pieces of memory than the root task can account for.
+    TooManyPieces,
+    /// More page tables than the root task can account for.
+    TooManyTables,
+    /// The root task's CNode is full.
+    NoSlots,
+    /// The process server's CNode is full.
+    NoServerSlots,
+    /// The kernel refused an invocation.
+    Refused {
+        /// What was asked, to complete "the kernel refused to".
+        doing: &'static str,
+        /// Why.
+        why: &'static str,
+    },
+    /// A capability names an object that is not in the blob.
+    NoObject(u16),
+    /// A frame of a size that the architecture lacks.
+    FrameSize(u8),
+    /// A frame's rights cannot be expressed in a page table.
+    FrameRights,
+    /// Something else is wanted here.
+    WrongKind {
+        /// The object that is named.
+        target: &'static str,
+        /// What it would have to be.
+        wanted: &'static str,
+    },
+    /// A channel has no `memory` capability.
+    ChannelWithoutMemory(&'static str),
+    /// An object can have one holder only, and has one.
+    TakenBy {
+        /// The object.
+        target: &'static str,
+        /// The server that has it.
+        holder: &'static str,
+    },
+    /// One holder, one object, two badges.
+    TwoBadges(&'static str),
+    /// More than the message to the server has room for.
+    TooManyGrants,
+    /// More servers than there are tables for.
+    TooManyServers,
+    /// Something does not fit where it belongs in the server's VSpace.
+    NoRoom {
+        /// What.
+        what: &'static str,
+        /// Its bytes.
+        bytes: u64,
+        /// Bytes there are.
+        room: u64,
+    },
+}
+
+impl Problem {
+    /// The problem of an object of the spec.
+    pub fn of(self, file: &'static str, object: &blob::Object<'static>) -> Failure {
+        Failure {
+            file,
+            line: object.line,
+            object: object.name,
+            slot: "",
+            problem: self,
+        }
+    }
+
+    /// The problem of a capability that an object of the spec holds.
+    pub fn of_cap(
+        self,
+        file: &'static str,
+        holder: &'static str,
+        cap: &blob::Cap<'static>,
+    ) -> Failure {
+        Failure {
+            file,
+            line: cap.line,
+            object: holder,
+            slot: cap.slot,
+            problem: self,
+        }
+    }
+
+    /// The problem of the boot image.
+    pub fn of_image(self) -> Failure {
+        Failure {
+            file: "",
+            line: 0,
+            object: "",
+            slot: "",
+            problem: self,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.file.is_empty() {
+            return write!(f, "boot image: {}", self.problem);
+        }
+        write!(f, "{}:{}: {}: ", self.file, self.line, self.object)?;
+        if !self.slot.is_empty() {
+            write!(f, "{}: ", self.slot)?;
+        }
+        self.problem.fmt(f)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::NoPayload => {
+                f.write_str("no payload follows the root task, or it is of another build")
+            }
+            Self::PayloadTruncated(part) => write!(f, "the payload ends before its {part}"),
+            Self::Spec(blob::BlobError::Undecodable) => {
+                f.write_str("the compiled spec does not decode")
+            }
+            Self::Spec(blob::BlobError::NotASpec) => {
+                f.write_str("the spec's place holds something else")
+            }
+            Self::Spec(blob::BlobError::OtherVersion(version)) => {
+                write!(
+                    f,
+                    "the spec was compiled as version {version}, not {}",
+                    blob::VERSION
+                )
+            }
+            Self::NoProgram(name) => {
+                write!(f, "needs the program `{name}`, which the boot image lacks")
+            }
+            Self::Program(name, ref error) => {
+                write!(f, "cannot load the program `{name}`: {error}")
+            }
+            Self::NoMemory {
+                bits,
+                largest: Some(largest),
+            } => {
+                write!(
+                    f,
+                    "needs an untyped of 2^{bits} bytes; the largest left is 2^{largest}"
+                )
+            }
+            Self::NoMemory {
+                bits,
+                largest: None,
+            } => {
+                write!(f, "needs an untyped of 2^{bits} bytes; none is left")
+            }
+            Self::NoMemoryAt { paddr, bits } => write!(
+                f,
+                "needs the 2^{bits} bytes at physical address {paddr:#x}; they are no free memory or \
+                 device of this machine, or not aligned"
+            ),
+            Self::TooManyPieces => write!(
+                f,
+                "memory is split into more than {} pieces",
+                crate::untyped::MAX_BLOCKS
+            ),
+            Self::TooManyTables => {
+                write!(f, "needs more than {} page tables", crate::plan::MAX_TABLES)
+            }
+            Self::NoSlots => f.write_str("needs more slots than the root task's CNode has left"),
+            Self::NoServerSlots => {
+                write!(
+                    f,
+                    "needs more than the 2^{} slots of the server's CNode",
+                    wasm_handoff::OWN_BITS
+                )
+            }
+            Self::Refused { doing, why } => write!(f, "the kernel refused to {doing}: {why}"),
+            Self::NoObject(id) => {
+                write!(f, "names object number {id}, which the compiled spec lacks")
+            }
+            Self::FrameSize(bits) => {
+                write!(
+                    f,
+                    "is a frame of 2^{bits} bytes; the architecture has 2^12, 2^21 and 2^30"
+                )
+            }
+            Self::FrameRights => f.write_str(
+                "a frame's rights must be R or RW: page tables have no other that users could use",
+            ),
+            Self::WrongKind { target, wanted } => write!(f, "`{target}` is not {wanted}"),
+            Self::ChannelWithoutMemory(channel) => {
+                write!(
+                    f,
+                    "channel `{channel}` has no capability `memory` to an untyped"
+                )
+            }
+            Self::TakenBy { target, holder } => {
+                write!(
+                    f,
+                    "`{target}` is given to server `{holder}` already; memory has one server"
+                )
+            }
+            Self::TwoBadges(target) => {
+                write!(
+                    f,
+                    "`{target}` reaches this server with two different badges; give it one"
+                )
+            }
+            Self::TooManyGrants => {
+                write!(
+                    f,
+                    "gives the server more than {} objects",
+                    crate::grants::MAX_GRANTS
+                )
+            }
+            Self::TooManyServers => write!(
+                f,
+                "is one server more than the {} there is room for",
+                crate::MAX_SERVERS
+            ),
+            Self::NoRoom { what, bytes, room } => {
+                write!(
+                    f,
+                    "needs {bytes} bytes for {what}; the server's VSpace has {room} for that"
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_line_object_and_what_is_missing() {
+        let failure = Failure {
+            file: "capdl/specs/default.cdl",
+            line: 12,
+            object: "ut_ping",
+            slot: "",
+            problem: Problem::NoMemory {
+                bits: 21,
+                largest: Some(19),
+            },
+        };
+        assert_eq!(
+            failure.to_string(),
+            "capdl/specs/default.cdl:12: ut_ping: needs an untyped of 2^21 bytes; the largest left is 2^19"
+        );
+        let failure = Failure {
+            slot: "memory",
+            problem: Problem::NoObject(7),
+            ..failure
+        };
+        assert_eq!(
+            failure.to_string(),
+            "capdl/specs/default.cdl:12: ut_ping: memory: names object number 7, which the compiled spec lacks"
+        );
+        assert_eq!(
+            Problem::PayloadTruncated("spec").of_image().to_string(),
+            "boot image: the payload ends before its spec"
+        );
+    }
+}
