@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub const HEADER_BYTES: usize = 4096;
 /// [`Header::magic`].
 pub const MAGIC: [u8; 8] = *b"ATOLLPAY";
+/// Physical address of the loader's image; its linker script repeats it. Whatever the loader copies
+/// (kernel, user image, for some kernels the device tree) has to end before it.
+pub const LOADER_BASE: u64 = 0x4400_0000;
 
 /// The payload's table of contents.
 #[derive(Clone, Debug, Serialize, Deserialize)]

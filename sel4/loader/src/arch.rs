@@ -195,7 +195,8 @@ pub unsafe fn place(to: *mut u8, bytes: &[u8], size: usize) {
     // `size`, which the caller lets us; they read only `bytes`.
     unsafe {
         copy_blocks(to, bytes.as_ptr(), copied / BLOCK);
-        to.add(copied).copy_from_nonoverlapping(bytes.as_ptr().add(copied), bytes.len() - copied);
+        to.add(copied)
+            .copy_from_nonoverlapping(bytes.as_ptr().add(copied), bytes.len() - copied);
         let rest = to.add(bytes.len());
         zero_blocks(rest, zeroed / BLOCK);
         rest.add(zeroed).write_bytes(0, size - bytes.len() - zeroed);
@@ -215,7 +216,12 @@ pub fn publish_code(start: *const u8, size: usize) {
 /// far: no translation of it is cached, so nothing has to be invalidated.
 pub unsafe fn map_kernel_window(index: usize, block: u64) {
     // SAFETY: the table is ours, `index` is in it, and no reference to it exists.
-    unsafe { (&raw mut kernel_level1).cast::<u64>().add(index).write_volatile(block | NORMAL_BLOCK) };
+    unsafe {
+        (&raw mut kernel_level1)
+            .cast::<u64>()
+            .add(index)
+            .write_volatile(block | NORMAL_BLOCK)
+    };
     // SAFETY: barriers; the table walk sees the entry after them.
     unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
 }

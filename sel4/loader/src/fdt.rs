@@ -61,7 +61,9 @@ pub fn total_size(header: &[u8]) -> Result<usize, Error> {
 pub fn memory_containing(blob: &[u8], address: u64) -> Result<Range<u64>, Error> {
     let blob = blob.get(..total_size(blob)?).ok_or(Error::Malformed)?;
     let strings = section(blob, be32(blob, 12)?, be32(blob, 32)?)?;
-    let mut structure = Cursor { rest: section(blob, be32(blob, 8)?, be32(blob, 36)?)? };
+    let mut structure = Cursor {
+        rest: section(blob, be32(blob, 8)?, be32(blob, 36)?)?,
+    };
 
     // Cells of an address and of a size in the root's children; the values are the specification's
     // defaults (section 2.3.5).
@@ -145,12 +147,17 @@ fn section(blob: &[u8], offset: u32, size: u32) -> Result<&[u8], Error> {
 /// The string at `offset`, without the zero byte that ends it.
 fn string(strings: &[u8], offset: usize) -> Result<&[u8], Error> {
     let tail = strings.get(offset..).ok_or(Error::Malformed)?;
-    tail.split(|byte| *byte == 0).next().filter(|text| text.len() < tail.len()).ok_or(Error::Malformed)
+    tail.split(|byte| *byte == 0)
+        .next()
+        .filter(|text| text.len() < tail.len())
+        .ok_or(Error::Malformed)
 }
 
 fn be32(bytes: &[u8], offset: usize) -> Result<u32, Error> {
     let tail = bytes.get(offset..).ok_or(Error::Malformed)?;
-    tail.first_chunk().map(|word| u32::from_be_bytes(*word)).ok_or(Error::Malformed)
+    tail.first_chunk()
+        .map(|word| u32::from_be_bytes(*word))
+        .ok_or(Error::Malformed)
 }
 
 /// An address or a size of one or two cells.
@@ -184,7 +191,10 @@ mod tests {
 
     impl Blob {
         fn new() -> Self {
-            Self { structure: Vec::new(), strings: Vec::new() }
+            Self {
+                structure: Vec::new(),
+                strings: Vec::new(),
+            }
         }
 
         fn word(mut self, word: u32) -> Self {
@@ -193,7 +203,8 @@ mod tests {
         }
 
         fn pad(mut self) -> Self {
-            self.structure.resize(self.structure.len().next_multiple_of(4), 0);
+            self.structure
+                .resize(self.structure.len().next_multiple_of(4), 0);
             self
         }
 
@@ -247,7 +258,10 @@ mod tests {
     }
 
     fn machine() -> Blob {
-        Blob::new().node("").cells("#size-cells", &[2]).cells("#address-cells", &[2])
+        Blob::new()
+            .node("")
+            .cells("#size-cells", &[2])
+            .cells("#address-cells", &[2])
     }
 
     #[test]
@@ -272,8 +286,14 @@ mod tests {
             .end_node()
             .word(END)
             .finish();
-        assert_eq!(memory_containing(&blob, 0x4000_0000), Ok(0x4000_0000..0x2_4000_0000));
-        assert_eq!(memory_containing(&blob, 0x1_0000_0000), Ok(0x1_0000_0000..0x1_1000_0000));
+        assert_eq!(
+            memory_containing(&blob, 0x4000_0000),
+            Ok(0x4000_0000..0x2_4000_0000)
+        );
+        assert_eq!(
+            memory_containing(&blob, 0x1_0000_0000),
+            Ok(0x1_0000_0000..0x1_1000_0000)
+        );
         assert_eq!(memory_containing(&blob, 0x0900_0000), Err(Error::NoMemory));
     }
 
@@ -290,14 +310,21 @@ mod tests {
             .end_node()
             .word(END)
             .finish();
-        assert_eq!(memory_containing(&blob, 0x4000_1000), Ok(0x4000_0000..0x4000_2000));
+        assert_eq!(
+            memory_containing(&blob, 0x4000_1000),
+            Ok(0x4000_0000..0x4000_2000)
+        );
     }
 
     #[test]
     fn refuses_other_data() {
         assert_eq!(memory_containing(&[0; 64], 0), Err(Error::Absent));
         assert_eq!(memory_containing(&[], 0), Err(Error::Malformed));
-        let short = machine().cells("#address-cells", &[3]).end_node().word(END).finish();
+        let short = machine()
+            .cells("#address-cells", &[3])
+            .end_node()
+            .word(END)
+            .finish();
         assert_eq!(memory_containing(&short, 0), Err(Error::Malformed));
         let unopened = Blob::new().end_node().word(END).finish();
         assert_eq!(memory_containing(&unopened, 0), Err(Error::Malformed));

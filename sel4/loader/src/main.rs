@@ -38,8 +38,17 @@ extern "C" fn loader_main() -> ! {
 
 /// Reports that the loader was not entered at EL1.
 extern "C" fn wrong_exception_level(level: u64) -> ! {
-    let conduit = if level == 2 { Conduit::SecureMonitor } else { Conduit::Hypervisor };
-    fail(conduit, format_args!("entered at EL{level}, not EL1: run QEMU without virtualization=on and secure=on"))
+    let conduit = if level == 2 {
+        Conduit::SecureMonitor
+    } else {
+        Conduit::Hypervisor
+    };
+    fail(
+        conduit,
+        format_args!(
+            "entered at EL{level}, not EL1: run QEMU without virtualization=on and secure=on"
+        ),
+    )
 }
 
 /// Reports an exception that the loader itself took.
@@ -92,7 +101,11 @@ fn boot() -> Result<core::convert::Infallible, Error> {
     // The linker script's symbols have addresses and nothing else.
     let loader = (&raw const __loader_start).addr() as u64..(&raw const __payload).addr() as u64;
     let (ram, device_tree) = read_device_tree(loader.start)?;
-    let machine = Machine { ram, loader, device_tree };
+    let machine = Machine {
+        ram,
+        loader,
+        device_tree,
+    };
 
     // SAFETY: the header lies in RAM: RAM contains the device tree's block, and if it ended before the
     // loader this code would not run.
@@ -150,8 +163,14 @@ fn execute(plan: &Plan, header: &Header, machine: &Machine) -> ! {
     }
     // SAFETY: the index has nine bits, and the kernel's table is empty until here.
     unsafe { arch::map_kernel_window(plan.window_index, plan.window_block) };
-    let arguments =
-        [plan.user.start, plan.user.end, plan.offset, header.user.entry, tree[0], tree[1]];
+    let arguments = [
+        plan.user.start,
+        plan.user.end,
+        plan.offset,
+        header.user.entry,
+        tree[0],
+        tree[1],
+    ];
     // SAFETY: the window shows the kernel at its virtual address, and the arguments are seL4's:
     // user image (start, end), its offset, its entry point, device tree (start, length).
     unsafe { arch::enter_kernel(header.kernel_entry, arguments) }

@@ -87,16 +87,28 @@ impl fmt::Display for Error {
             Self::NoKernel => f.write_str("the payload has no kernel"),
             Self::Malformed => f.write_str("the payload's header is inconsistent"),
             Self::PayloadBeyondRam(end, ram) => {
-                write!(f, "the boot image ends at {end:#x}, but RAM ends at {ram:#x}: give the machine more memory")
+                write!(
+                    f,
+                    "the boot image ends at {end:#x}, but RAM ends at {ram:#x}: give the machine more memory"
+                )
             }
             Self::KernelMisplaced(start, end) => {
-                write!(f, "the kernel's segment {start:#x}..{end:#x} is outside RAM or in the loader's place")
+                write!(
+                    f,
+                    "the kernel's segment {start:#x}..{end:#x} is outside RAM or in the loader's place"
+                )
             }
             Self::UserImageTooLarge(end, limit) => {
-                write!(f, "kernel and user image end at {end:#x}, but must end before the loader at {limit:#x}")
+                write!(
+                    f,
+                    "kernel and user image end at {end:#x}, but must end before the loader at {limit:#x}"
+                )
             }
             Self::EntryMisplaced(entry) => {
-                write!(f, "the kernel's entry point {entry:#x} is not in the top 512 GiB of addresses")
+                write!(
+                    f,
+                    "the kernel's entry point {entry:#x} is not in the top 512 GiB of addresses"
+                )
             }
         }
     }
@@ -126,7 +138,7 @@ impl Plan {
         kernel_start: impl FnOnce(u64) -> [u8; 8],
     ) -> Result<Self, Error> {
         let payload = payload_bytes(header)?;
-        let end = machine.loader.end.checked_add(payload).ok_or(Error::Malformed)?;
+        let end = add(machine.loader.end, payload)?;
         // The loader's own mapping ends with the first block of RAM.
         let limit = machine.ram.end.min(machine.ram.start.saturating_add(BLOCK));
         if end > limit {
@@ -136,7 +148,7 @@ impl Plan {
         let first = header.kernel.first().ok_or(Error::NoKernel)?;
         let mut kernel_end = 0;
         for region in &header.kernel {
-            let end = region.paddr.checked_add(region.mem_size).ok_or(Error::Malformed)?;
+            let end = add(region.paddr, region.mem_size)?;
             if region.paddr < machine.ram.start || end > machine.loader.start {
                 return Err(Error::KernelMisplaced(region.paddr, end));
             }
@@ -153,10 +165,10 @@ impl Plan {
             (RamInfo::Mailbox(first.paddr + 8), after_kernel)
         } else {
             // Later kernels want it between the kernel and the user image.
-            let end = after_kernel.checked_add(machine.device_tree).ok_or(Error::Malformed)?;
+            let end = add(after_kernel, machine.device_tree)?;
             (RamInfo::DeviceTree(after_kernel..end), page_up(end)?)
         };
-        let user_end = user_start.checked_add(header.user.size).ok_or(Error::Malformed)?;
+        let user_end = add(user_start, header.user.size)?;
         if user_end > machine.loader.start {
             return Err(Error::UserImageTooLarge(user_end, machine.loader.start));
         }
@@ -174,21 +186,27 @@ impl Plan {
 /// Length of the payload: the end of the part that ends last.
 fn payload_bytes(header: &Header) -> Result<u64, Error> {
     let user = &header.user;
-    if user.size == 0 || user.size % PAGE != 0 || user.vaddr % PAGE != 0 {
+    if user.size == 0 || !user.size.is_multiple_of(PAGE) || !user.vaddr.is_multiple_of(PAGE) {
         return Err(Error::Malformed);
     }
-    let mut length = user.offset.checked_add(user.size).ok_or(Error::Malformed)?;
+    let mut length = add(user.offset, user.size)?;
     for region in &header.kernel {
         if region.file_size > region.mem_size {
             return Err(Error::Malformed);
         }
-        length = length.max(region.offset.checked_add(region.file_size).ok_or(Error::Malformed)?);
+        length = length.max(add(region.offset, region.file_size)?);
     }
     Ok(length.max(HEADER_BYTES as u64))
 }
 
+fn add(left: u64, right: u64) -> Result<u64, Error> {
+    left.checked_add(right).ok_or(Error::Malformed)
+}
+
 fn page_up(address: u64) -> Result<u64, Error> {
-    address.checked_next_multiple_of(PAGE).ok_or(Error::Malformed)
+    address
+        .checked_next_multiple_of(PAGE)
+        .ok_or(Error::Malformed)
 }
 
 #[cfg(test)]
@@ -207,12 +225,22 @@ mod tests {
     }
 
     fn image() -> Header {
-        let kernel = Region { paddr: 0x4000_0000, offset: 0x1000, file_size: 0x2_4654, mem_size: 0x22_e001 };
+        let kernel = Region {
+            paddr: 0x4000_0000,
+            offset: 0x1000,
+            file_size: 0x2_4654,
+            mem_size: 0x22_e001,
+        };
         Header {
             magic: MAGIC,
             kernel_entry: ENTRY,
             kernel: heapless::Vec::from_slice(&[kernel]).unwrap(),
-            user: UserImage { vaddr: 0x20_0000, entry: 0x20_1000, offset: 0x2_6000, size: 0x10_0000 },
+            user: UserImage {
+                vaddr: 0x20_0000,
+                entry: 0x20_1000,
+                offset: 0x2_6000,
+                size: 0x10_0000,
+            },
         }
     }
 
@@ -244,7 +272,10 @@ mod tests {
     fn virtual_addresses_above_physical_ones_wrap() {
         let mut header = image();
         header.user.vaddr = 0x1_0000_0000;
-        assert_eq!(plan(&header).unwrap().offset, 0x4022_f000_u64.wrapping_sub(0x1_0000_0000));
+        assert_eq!(
+            plan(&header).unwrap().offset,
+            0x4022_f000_u64.wrapping_sub(0x1_0000_0000)
+        );
     }
 
     #[test]
@@ -254,7 +285,10 @@ mod tests {
         header.user.size = room;
         assert!(plan(&header).is_ok());
         header.user.size = room + PAGE;
-        assert_eq!(plan(&header), Err(Error::UserImageTooLarge(0x4400_1000, 0x4400_0000)));
+        assert_eq!(
+            plan(&header),
+            Err(Error::UserImageTooLarge(0x4400_1000, 0x4400_0000))
+        );
         header = image();
         header.kernel[0].paddr = 0x4400_0000;
         assert!(matches!(plan(&header), Err(Error::KernelMisplaced(..))));
@@ -268,7 +302,10 @@ mod tests {
         header.kernel[0].offset = 0x0bff_0000 - 0x2_4654;
         assert!(plan(&header).is_ok());
         header.kernel[0].offset += 1;
-        assert_eq!(plan(&header), Err(Error::PayloadBeyondRam(0x5000_0001, 0x5000_0000)));
+        assert_eq!(
+            plan(&header),
+            Err(Error::PayloadBeyondRam(0x5000_0001, 0x5000_0000))
+        );
     }
 
     #[test]
@@ -277,12 +314,18 @@ mod tests {
         let changes: [(Change, Error); 8] = [
             (|header| header.kernel.clear(), Error::NoKernel),
             (|header| header.kernel[0].mem_size = 1, Error::Malformed),
-            (|header| header.kernel[0].offset = u64::MAX, Error::Malformed),
+            (
+                |header| header.kernel[0].offset = u64::MAX,
+                Error::Malformed,
+            ),
             (|header| header.user.offset = u64::MAX - 1, Error::Malformed),
             (|header| header.user.size = 0, Error::Malformed),
             (|header| header.user.size = 100, Error::Malformed),
             (|header| header.user.vaddr = 1, Error::Malformed),
-            (|header| header.kernel_entry = 0x4000_0000, Error::EntryMisplaced(0x4000_0000)),
+            (
+                |header| header.kernel_entry = 0x4000_0000,
+                Error::EntryMisplaced(0x4000_0000),
+            ),
         ];
         for (change, error) in changes {
             let mut header = image();
