@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The root task's unsafe code: reading what lies behind its own image, a window for writing to frames
+//! that it maps nowhere else, and the UART's registers.
+#![allow(unsafe_code)]
+
+use core::arch::asm;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use root_task::plan::PAGE;
+use root_task::problem::Problem;
+use sel4::cap_type::Granule;
+use sel4::{CapRights, VmAttributes};
+
+use crate::invoke::{cap, own_vspace, refused};
+use crate::payload::Bytes;
+use crate::vspace::RootWindows;
+
+unsafe extern "C" {
+    /// End of the root task's image, page aligned (linker script).
+    static __payload: u8;
+}
+
+/// Everything behind the root task's image.
+pub fn payload(bootinfo: &sel4::BootInfoPtr) -> Option<Bytes> {
+    let frames = bootinfo.user_image_frames();
+    // The kernel maps the IPC buffer at the page after the user image.
+    let image_end = bootinfo.ipc_buffer() as usize;
+    let image_start = image_end.checked_sub(frames.len() * PAGE as usize)?;
+    let start = &raw const __payload;
+    let frame = start.addr().checked_sub(image_start)? / PAGE as usize;
+    let len = image_end.checked_sub(start.addr())?;
+    // SAFETY: the kernel has mapped the user image, of which these are the last `len` bytes, for the
+    // life of the root task. Nothing of the program itself is there, no frame of it is ever mapped
+    // writable by anyone else (`server` copies these capabilities with the right to read only), and
+    // nothing here writes to it, so the bytes do not change.
+    let bytes = unsafe { core::slice::from_raw_parts(start, len) };
+    Some(Bytes { bytes, frames: frames.start() + frame })
+}
+
+/// A page of the root task's VSpace that frames are mapped at for a moment.
+pub struct Scratch {
+    vaddr: usize,
+}
+
+impl Scratch {
+    /// The window; there is one.
+    pub fn new(windows: RootWindows) -> Self {
+        Self { vaddr: windows.scratch }
+    }
+
+    /// Writes to a frame that is mapped nowhere, `bytes` at `offset`; if it is code, such that
+    /// instruction fetches see it. What goes beyond the page is left out.
+    pub fn write(&mut self, frame: usize, offset: usize, bytes: &[u8], code: bool) -> Result<(), Problem> {
+        let len = bytes.len().min((PAGE as usize).saturating_sub(offset));
+        self.mapped(frame, CapRights::read_write(), |page| {
+            // SAFETY: `page` is the window, which has a frame of `PAGE` bytes mapped writable, and
+            // `offset + len` is not beyond it. The window belongs to no object of this program, and
+            // `&mut self` keeps its use exclusive.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), page.add(offset), len) };
+            if code {
+                // SAFETY: as above, the whole page is mapped.
+                unsafe { synchronise_caches(page) };
+            }
+        })
+    }
+
+    /// Reads the 64-bit word at `offset` of a frame that is mapped elsewhere too; `frame` is a copy of
+    /// its capability that is not mapped. None if it does not lie aligned in the page.
+    pub fn read(&mut self, frame: usize, offset: usize) -> Result<Option<u64>, Problem> {
+        if !offset.is_multiple_of(8) || offset >= PAGE as usize {
+            return Ok(None);
+        }
+        self.mapped(frame, CapRights::read_only(), |page| {
+            // SAFETY: `page` is the window, which has a frame mapped; `offset` is aligned and within
+            // it. The frame's owner may write to it, hence the volatile read of a plain integer.
+            Some(unsafe { page.add(offset).cast::<u64>().read_volatile() })
+        })
+    }
+
+    fn mapped<T>(&mut self, frame: usize, rights: CapRights, work: impl FnOnce(*mut u8) -> T) -> Result<T, Problem> {
+        let frame = cap::<Granule>(frame);
+        let attributes = VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER;
+        frame
+            .frame_map(own_vspace(), self.vaddr, rights, attributes)
+            .map_err(refused("map a frame for the root task"))?;
+        let result = work(ptr::with_exposed_provenance_mut(self.vaddr));
+        frame.frame_unmap().map_err(refused("unmap a frame of the root task"))?;
+        Ok(result)
+    }
+}
+
+/// Makes the bytes of a page visible to instruction fetches, at whatever address they come from
+/// (Arm ARM, B2.7.4.2: clean to the point of unification, then invalidate).
+///
+/// # Safety
+/// The page must be mapped.
+unsafe fn synchronise_caches(page: *const u8) {
+    let sizes: u64;
+    // SAFETY: reads a register that the loader opened to user level (SCTLR_EL1.UCT).
+    unsafe { asm!("mrs {}, ctr_el0", out(reg) sizes, options(nomem, nostack, preserves_flags)) };
+    let data_line = 4 << (sizes >> 16 & 0xf);
+    let code_line = 4 << (sizes & 0xf);
+    for line in (0..PAGE as usize).step_by(data_line) {
+        // SAFETY: the line is on the page, which the caller has mapped; cleaning changes no memory.
+        unsafe { asm!("dc cvau, {}", in(reg) page.wrapping_add(line), options(nostack, preserves_flags)) };
+    }
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+    for line in (0..PAGE as usize).step_by(code_line) {
+        // SAFETY: the line is on the page, which the caller has mapped; this drops cached copies only.
+        unsafe { asm!("ic ivau, {}", in(reg) page.wrapping_add(line), options(nostack, preserves_flags)) };
+    }
+    // SAFETY: barriers.
+    unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
+}
+
+/// Set once the UART is mapped, for good, at [`RootWindows::UART`].
+static UART_MAPPED: AtomicBool = AtomicBool::new(false);
+
+/// Registers of the PL011 (Arm DDI 0183G, 3.2).
+mod pl011 {
+    pub const DATA: usize = 0x00;
+    pub const FLAGS: usize = 0x18;
+    pub const LINE_CONTROL: usize = 0x2c;
+    pub const CONTROL: usize = 0x30;
+
+    pub const FLAG_BUSY: u32 = 1 << 3;
+    pub const FLAG_TX_FULL: u32 = 1 << 5;
+    /// Eight bits, FIFOs on.
+    pub const EIGHT_BITS_FIFO: u32 = 0x70;
+    /// UART, transmitter and receiver on.
+    pub const ENABLE: u32 = 0x301;
+}
+
+/// Maps the UART's frame and turns the transmitter on; its speed stays as it is.
+pub fn start_uart(frame: usize, _windows: RootWindows) -> Result<(), Problem> {
+    cap::<Granule>(frame)
+        .frame_map(own_vspace(), RootWindows::UART, CapRights::read_write(), VmAttributes::EXECUTE_NEVER)
+        .map_err(refused("map the UART for the root task"))?;
+    UART_MAPPED.store(true, Ordering::Relaxed);
+    while uart_read(pl011::FLAGS) & pl011::FLAG_BUSY != 0 {}
+    uart_store(pl011::CONTROL, 0);
+    uart_store(pl011::LINE_CONTROL, pl011::EIGHT_BITS_FIFO);
+    uart_store(pl011::CONTROL, pl011::ENABLE);
+    Ok(())
+}
+
+/// Writes a byte to the UART; false if there is none.
+pub fn uart_write(byte: u8) -> bool {
+    if !UART_MAPPED.load(Ordering::Relaxed) {
+        return false;
+    }
+    while uart_read(pl011::FLAGS) & pl011::FLAG_TX_FULL != 0 {}
+    uart_store(pl011::DATA, byte.into());
+    true
+}
+
+fn uart_register(offset: usize) -> *mut u32 {
+    debug_assert!(UART_MAPPED.load(Ordering::Relaxed));
+    ptr::with_exposed_provenance_mut(RootWindows::UART + offset)
+}
+
+fn uart_read(offset: usize) -> u32 {
+    // SAFETY: both callers run after `start_uart` has mapped the registers, for good; reading the
+    // flags has no effect on the device.
+    unsafe { uart_register(offset).read_volatile() }
+}
+
+fn uart_store(offset: usize, value: u32) {
+    // SAFETY: both callers run after `start_uart` has mapped the registers, for good; none of these
+    // registers makes the device touch memory.
+    unsafe { uart_register(offset).write_volatile(value) }
+}
