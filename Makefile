@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# `make` tells what there is to make. Every target sets the machine up first (docker/setup: Debian
+# packages that are missing), and makes again only what has changed.
+
+# ---- What may be set on the command line or in the environment
+
+# The system to boot.
+SPEC ?= capdl/specs/default.cdl
+# The variant of the kernel: release, or debug (prints, checks its assertions).
+KERNEL ?= release
+# An installed seL4 kernel to use in place of the one built here.
+SEL4_PREFIX ?=
+
+# ---- Surroundings
+
+BUILD := $(CURDIR)/build
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_HOME ?= $(or $(HOME:%=%/.cargo),$(BUILD)/cargo-home)
+
+# Debian's toolchain, whatever else the user has in the way of rustup or Python. RUSTC_BOOTSTRAP:
+# building the standard library from source is an unstable option.
+export PATH := /usr/bin:/bin:$(PATH)
+export CARGO := /usr/bin/cargo
+export RUSTC := /usr/bin/rustc
+export RUSTDOC := /usr/bin/rustdoc
+export RUSTFMT := /usr/bin/rustfmt
+export RUSTC_BOOTSTRAP := 1
+unexport RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET RUSTC_WRAPPER RUSTUP_TOOLCHAIN
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+say = @echo '==> $(1)'
+
+# ---- The parts and what becomes of them
+
+# Programs for seL4, one a package of the same name.
+PROGRAMS := sel4-loader root-task wasm-server
+# Guests, one a package of the same name.
+GUESTS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard guests/demos/*/Cargo.toml)))
+# Packages that are built and tested on the host are Cargo.toml's default-members.
+
+AARCH64 := --target aarch64-unknown-none -Zbuild-std=core,alloc,compiler_builtins \
+	-Zbuild-std-features=compiler-builtins-mem
+WASM32  := --target wasm32-unknown-unknown -Zbuild-std=core,alloc,compiler_builtins \
+	-Zbuild-std-features=compiler-builtins-mem
+
+OWN_PREFIX := $(BUILD)/kernel/$(KERNEL)
+PREFIX     := $(or $(abspath $(SEL4_PREFIX)),$(OWN_PREFIX))
+
+KERNEL_FILE   := $(PREFIX)/bin/kernel.elf
+PROGRAM_FILES := $(PROGRAMS:%=$(CARGO_TARGET_DIR)/aarch64-unknown-none/image/%)
+GUEST_FILES   := $(GUESTS:%=$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest/%.wasm)
+ATOLL         := $(CARGO_TARGET_DIR)/tool/atoll
+ARCHIVE       := $(BUILD)/guests.archive
+IMAGE         := $(BUILD)/atoll.elf
+
+.PHONY: help setup kernel image run bench test lint fmt fmt-check hygiene clippy unit-tests \
+	system-tests reproducible clean FORCE
+
+help:
+	@echo 'make run      boot the system that SPEC describes in QEMU (Ctrl-A X ends it)'
+	@echo 'make test     all checks and tests, as continuous integration runs them'
+	@echo 'make bench    count the instructions of what matters; also written to build/bench.json'
+	@echo 'make image    only build the boot image, build/atoll.elf'
+	@echo 'make kernel   only build the kernel'
+	@echo 'make lint     formatting, clippy, licence headers, rooms of unsafe code'
+	@echo 'make fmt      format the Rust code'
+	@echo 'make clean    remove what was built'
+	@echo
+	@echo 'SPEC=FILE          the system to boot (default: $(SPEC))'
+	@echo 'KERNEL=debug       a kernel that prints and checks its assertions'
+	@echo 'SEL4_PREFIX=DIR    an installed seL4 kernel in place of the one built here'
+	@echo
+	@echo 'The same targets run in Docker on systems other than Debian 12: see make -C docker'
+
+setup:
+	@docker/setup
+
+# Cargo and the kernel's build know best whether there is anything to do. They are always called
+# (hence FORCE) and do not touch files that are up to date, so nothing is made again behind them.
+FORCE:
+
+kernel: $(KERNEL_FILE)
+
+ifeq ($(PREFIX),$(OWN_PREFIX))
+$(KERNEL_FILE): FORCE | setup
+	$(call say,kernel ($(KERNEL)))
+	@$(MAKE) -C sel4/kernel OUT=$(BUILD)/kernel $(KERNEL)
+endif
+
+$(ATOLL): FORCE | setup
+	$(call say,host tool)
+	@$(CARGO) build --profile tool --bin atoll
+
+$(PROGRAM_FILES) &: FORCE | kernel
+	$(call say,loader and root task and process server)
+	@SEL4_PREFIX=$(PREFIX) $(CARGO) build --profile image $(AARCH64) $(PROGRAMS:%=-p %)
+
+$(GUEST_FILES) &: FORCE | setup
+	$(call say,guests)
+	@$(CARGO) build --profile guest $(WASM32) $(GUESTS:%=-p %)
+
+# What else the image depends on: the variables of the command line.
+$(BUILD)/settings: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SPEC) $(PREFIX)' | cmp -s - $@ || echo '$(SPEC) $(PREFIX)' >$@
+
+clean:
+	rm -rf $(BUILD) $(CARGO_TARGET_DIR)
+
+# ---- Checks and tests, the quick ones first
+
+test: lint reproducible unit-tests system-tests
+
+lint: fmt-check hygiene clippy
+
+fmt: | setup
+	@/usr/bin/cargo-fmt --all
+
+fmt-check: | setup
+	$(call say,formatting)
+	@/usr/bin/cargo-fmt --all --check
+
+hygiene: | setup
+	$(call say,licence headers and rooms of unsafe code)
+	@.ci/hygiene
+
+# Called by its path: Cargo would prefer the one of a rustup installation.
+CLIPPY := /usr/bin/cargo-clippy clippy
+
+clippy: | kernel
+	$(call say,clippy: host)
+	@$(CLIPPY) --profile tool --all-targets -- -D warnings
+	$(call say,clippy: seL4)
+	@SEL4_PREFIX=$(PREFIX) $(CLIPPY) --profile image $(AARCH64) $(PROGRAMS:%=-p %) -- -D warnings
+	$(call say,clippy: guests)
+	@$(CLIPPY) --profile guest $(WASM32) $(GUESTS:%=-p %) -- -D warnings
+
+reproducible: | setup
+	$(call say,the kernel comes out the same twice)
+	@$(MAKE) -C sel4/kernel OUT=$(BUILD)/kernel check-reproducible
+
+unit-tests: | setup
+	$(call say,unit tests)
+	@$(CARGO) test --profile tool
