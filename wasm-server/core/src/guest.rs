@@ -8,6 +8,7 @@ use core::{
 };
 
 use atoll_abi::{Error, Handle, Level, Params, Pid, Rights};
+use capdl::blob::ObjectId;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
 use crate::{
@@ -137,14 +138,14 @@ impl<P: Platform> Guest<P> {
         &self.description.name
     }
 
-    /// Its place in the server, from 0, for the platform's tables.
-    pub fn index(&self) -> usize {
-        Server::<P>::index_of(self.pid)
+    /// The untyped of the spec that everything of it comes from.
+    pub fn budget(&self) -> ObjectId {
+        self.description.budget
     }
 
-    /// Runs the guest to its end, on its own thread. The platform nudges the service thread after
-    /// this has returned.
-    pub fn run(self: Arc<Self>) {
+    /// Runs the guest to its end, on its own thread. Afterwards the platform drops its reference, has
+    /// [`Home::finished`] say so, and nudges the service thread.
+    pub fn run(self: &Arc<Self>) {
         let outcome = match self.execute() {
             Ok(()) => Outcome::Exited(0),
             Err(error) => report::outcome(&error, &self.description.module),

@@ -92,6 +92,11 @@ impl<P: Platform> Server<P> {
         }))
     }
 
+    /// The platform.
+    pub fn platform(&self) -> &P {
+        &self.platform
+    }
+
     /// Starts every guest that starts with the server. One that cannot start is reported; the others
     /// start all the same.
     pub fn boot(self: &Arc<Self>) {

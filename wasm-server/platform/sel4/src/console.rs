@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The PL011 (Arm DDI 0183, chapter 3), polled, if the spec gives it to the server.
+
+use core::{
+    fmt::{self, Write as _},
+    ptr,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use lock_api::Mutex;
+
+use crate::lock::WordLock;
+
+/// Data register.
+const DR: usize = 0x00;
+/// Flag register.
+const FR: usize = 0x18;
+/// The transmit FIFO is full.
+const FR_TXFF: u32 = 1 << 5;
+
+/// Address of the registers; 0: none, and what is written is dropped.
+static REGISTERS: AtomicUsize = AtomicUsize::new(0);
+static LINE: Mutex<WordLock, ()> = Mutex::new(());
+
+/// Prints from now on through the registers mapped at this address.
+///
+/// # Safety
+/// It is 0 or a PL011's page, mapped as device memory, read-write, for good.
+pub unsafe fn init(registers: usize) {
+    REGISTERS.store(registers, Ordering::Relaxed);
+}
+
+/// Writes one line, whole: lines of several threads do not mix.
+pub fn line(text: fmt::Arguments<'_>) {
+    let _guard = LINE.lock();
+    let _ = Uart.write_fmt(text);
+    let _ = Uart.write_str("\n");
+}
+
+/// Writes one line from a panic, where the lock may be held by the thread that panics.
+pub fn last_words(text: fmt::Arguments<'_>) {
+    let _ = Uart.write_fmt(text);
+    let _ = Uart.write_str("\n");
+}
+
+struct Uart;
+
+impl fmt::Write for Uart {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let base = REGISTERS.load(Ordering::Relaxed);
+        if base == 0 {
+            return Ok(());
+        }
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                put(base, b'\r');
+            }
+            put(base, byte);
+        }
+        Ok(())
+    }
+}
+
+fn put(base: usize, byte: u8) {
+    // SAFETY: `init` was promised that these are the registers. Writing a byte to the FIFO changes
+    // nothing but what the line sends.
+    unsafe {
+        while ptr::with_exposed_provenance::<u32>(base + FR).read_volatile() & FR_TXFF != 0 {}
+        ptr::with_exposed_provenance_mut::<u32>(base + DR).write_volatile(u32::from(byte));
+    }
+}

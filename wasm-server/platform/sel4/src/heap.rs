@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The server's heap: dlmalloc over the range that the root task mapped for it.
+
+use core::{
+    alloc::{GlobalAlloc, Layout},
+    ptr,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use dlmalloc::Dlmalloc;
+use lock_api::Mutex;
+use wasm_handoff::Range;
+
+use crate::lock::WordLock;
+
+/// Gives the whole range away at the first request.
+struct Arena {
+    start: AtomicUsize,
+    len: AtomicUsize,
+}
+
+// SAFETY: the one region it hands out is mapped, zeroed, read-write and nobody else's, as the root
+// task promises in the handoff; it is handed out once, because taking it leaves an empty one behind.
+unsafe impl dlmalloc::Allocator for Arena {
+    fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
+        let len = self.len.load(Ordering::Relaxed);
+        if size > len {
+            return (ptr::null_mut(), 0, 0);
+        }
+        self.len.store(0, Ordering::Relaxed);
+        (ptr::with_exposed_provenance_mut(self.start.load(Ordering::Relaxed)), len, 0)
+    }
+
+    fn remap(&self, _: *mut u8, _: usize, _: usize, _: bool) -> *mut u8 {
+        ptr::null_mut()
+    }
+
+    fn free_part(&self, _: *mut u8, _: usize, _: usize) -> bool {
+        false
+    }
+
+    fn free(&self, _: *mut u8, _: usize) -> bool {
+        false
+    }
+
+    fn can_release_part(&self, _: u32) -> bool {
+        false
+    }
+
+    fn allocates_zeros(&self) -> bool {
+        true
+    }
+
+    fn page_size(&self) -> usize {
+        4096
+    }
+}
+
+struct Heap(Mutex<WordLock, Dlmalloc<Arena>>);
+
+#[global_allocator]
+static HEAP: Heap = Heap(Mutex::new(Dlmalloc::new_with_allocator(Arena {
+    start: AtomicUsize::new(0),
+    len: AtomicUsize::new(0),
+})));
+
+/// Makes the range the heap; before this every allocation fails.
+pub fn init(range: Range) {
+    let mut heap = HEAP.0.lock();
+    *heap = Dlmalloc::new_with_allocator(Arena {
+        start: AtomicUsize::new(range.vaddr as usize),
+        len: AtomicUsize::new(range.len as usize),
+    });
+}
+
+// SAFETY: dlmalloc's own contract, behind a lock.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the layout is valid, as the trait demands of the caller.
+        unsafe { self.0.lock().malloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { self.0.lock().calloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the pointer came from `alloc` with this layout, as the trait demands of the caller.
+        unsafe { self.0.lock().free(pointer, layout.size(), layout.align()) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above, and `size` is not 0.
+        unsafe { self.0.lock().realloc(pointer, layout.size(), layout.align(), size) }
+    }
+}

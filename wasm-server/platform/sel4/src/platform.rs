@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! seL4 as the server's platform.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::fmt;
+
+use capdl::blob::{Kind, ObjectId, Spec, Target};
+use lock_api::Mutex;
+use sel4::{CapRights, cap};
+use wasm_archive::Verified;
+use wasm_handoff::{Handoff, slot};
+use wasm_server_core::{
+    Guest,
+    platform::{Failure, HomeParams, Platform},
+};
+use wasmtime::{Config, Engine, Module};
+
+use crate::{
+    clock,
+    code::Code,
+    console, cspace,
+    home::Sel4Home,
+    lock::WordLock,
+    memory::Memories,
+    space::{Region, Space},
+};
+
+/// Badge of the timer's interrupt on the service thread's notification.
+const TIMER_BADGE: u64 = 1;
+
+/// See [`Platform`].
+pub struct Sel4 {
+    /// Executable memory.
+    pub code: Arc<Code>,
+    pool: cap::Untyped,
+    timer: Option<cap::IrqHandler>,
+    prio: u8,
+    budgets: Vec<Budget>,
+    threads: Mutex<WordLock, Vec<Thread>>,
+}
+
+/// An untyped that the spec gives to a guest or channel.
+struct Budget {
+    object: ObjectId,
+    untyped: cap::Untyped,
+    bits: usize,
+}
+
+/// What the fault thread needs to know about a guest's.
+struct Thread {
+    tcb: cap::Tcb,
+    space: Arc<Space>,
+    name: String,
+}
+
+impl Sel4 {
+    /// Takes up what the root task gave.
+    ///
+    /// # Errors
+    /// What is missing, for people.
+    pub fn new(handoff: &Handoff, spec: &Spec<'_>, pool: cap::Untyped) -> Result<Self, String> {
+        let id = ObjectId(handoff.server);
+        let server = spec.object(id).ok_or("the handoff names no object of the spec")?;
+        let Kind::WasmServer(params) = &server.kind else { return Err("the handoff names no server".into()) };
+        let mut timer = None;
+        let mut budgets = Vec::new();
+        for given in &handoff.given {
+            let object = ObjectId(given.object);
+            match spec.object(object).map(|o| &o.kind) {
+                Some(Kind::Untyped { size_bits, .. }) => budgets.push(Budget {
+                    object,
+                    untyped: cap::Untyped::from_bits(given.cptr),
+                    bits: usize::from(*size_bits),
+                }),
+                Some(Kind::Irq { .. }) if is_slot(server, "timer", object) => {
+                    timer = Some(cap::IrqHandler::from_bits(given.cptr));
+                }
+                _ => {}
+            }
+        }
+        if let Some(timer) = timer {
+            let refused = |error| alloc::format!("cannot receive the timer's interrupt: {error}");
+            let badged = cspace::take_own(1).map_err(|failure| alloc::format!("{failure}"))?;
+            cspace::path(badged)
+                .mint(&cspace::path(slot::NOTIFICATION), CapRights::all(), TIMER_BADGE)
+                .map_err(refused)?;
+            timer.irq_handler_set_notification(cap::Notification::from_bits(badged)).map_err(refused)?;
+            timer.irq_handler_ack().map_err(refused)?;
+        }
+        Ok(Self {
+            code: Arc::new(Code::new(handoff)),
+            pool,
+            timer,
+            prio: params.prio,
+            budgets,
+            threads: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Has the service thread return from its sleep.
+    pub fn nudge_service() {
+        cap::Notification::from_bits(slot::NOTIFICATION).signal();
+    }
+
+    /// The thread and address space of the guest with this number.
+    pub fn thread(&self, number: u64) -> Option<(cap::Tcb, Arc<Space>)> {
+        let threads = self.threads.lock();
+        threads.iter().find(|t| t.space.number() == number).map(|t| (t.tcb, t.space.clone()))
+    }
+
+    /// The address space that an address is in.
+    pub fn space_at(&self, address: usize) -> Option<Arc<Space>> {
+        self.threads.lock().iter().find(|t| t.space.contains(address)).map(|t| t.space.clone())
+    }
+
+    /// The name of the guest with this number.
+    pub fn name_of(&self, number: u64) -> String {
+        let threads = self.threads.lock();
+        threads.iter().find(|t| t.space.number() == number).map_or_else(|| "?".into(), |t| t.name.clone())
+    }
+
+    fn budget(&self, object: ObjectId) -> Result<&Budget, Failure> {
+        self.budgets.iter().find(|b| b.object == object).ok_or(Failure::Refused("a budget that it was not given"))
+    }
+}
+
+/// Whether the object is in this slot of the server.
+pub fn is_slot(server: &capdl::blob::Object<'_>, name: &str, object: ObjectId) -> bool {
+    server.caps.iter().any(|cap| cap.slot == name && cap.target == Target::Object(object))
+}
+
+impl Platform for Sel4 {
+    type Lock = WordLock;
+    type Home = Sel4Home;
+    type Region = Region;
+
+    fn now(&self) -> u64 {
+        clock::now()
+    }
+
+    fn cycles(&self) -> u64 {
+        clock::cycles()
+    }
+
+    fn arm(&self, deadline: Option<u64>) {
+        clock::arm(deadline);
+    }
+
+    fn nudge(&self) {
+        Self::nudge_service();
+    }
+
+    fn serve(&self) {
+        let (_, badge) = cap::Notification::from_bits(slot::NOTIFICATION).wait();
+        if badge & TIMER_BADGE != 0 {
+            // The line is level triggered: quiet the timer first, or it interrupts again at once.
+            clock::arm(None);
+            if let Some(timer) = self.timer {
+                // Cannot fail: the capability was good when the notification was set.
+                let _ = timer.irq_handler_ack();
+            }
+        }
+    }
+
+    fn console(&self, line: fmt::Arguments<'_>) {
+        console::line(line);
+    }
+
+    fn configure(&self, config: &mut Config) {
+        config.with_host_memory(Arc::new(Memories)).with_custom_code_memory(Some(self.code.clone()));
+    }
+
+    fn load(&self, engine: &Engine, module: &Verified<'_>) -> wasmtime::Result<Module> {
+        self.code.load(engine, module)
+    }
+
+    fn settle(&self, params: HomeParams) -> Result<Sel4Home, Failure> {
+        let budget = self.budget(params.budget)?;
+        Sel4Home::new(self.pool, budget.untyped, budget.bits, self.prio, params).inspect_err(|_| {
+            // Half a home is none.
+            let _ = cspace::path(budget.untyped.bits()).revoke();
+        })
+    }
+
+    fn launch(&self, guest: Arc<Guest<Self>>) -> Result<(), Failure> {
+        let home = &guest.home;
+        let thread = Thread { tcb: home.tcb(), space: home.space.clone(), name: guest.name().into() };
+        self.threads.lock().push(thread);
+        home.launch(guest.clone())
+    }
+
+    fn evict(&self, guest: &Guest<Self>) {
+        let space = &guest.home.space;
+        self.threads.lock().retain(|t| t.space.number() != space.number());
+        if let Ok(budget) = self.budget(guest.budget()) {
+            // Thread, notification, frames, page tables and CNode: all of it was made from this.
+            // Cannot fail: it is an untyped of this server.
+            let _ = cspace::path(budget.untyped.bits()).revoke();
+        }
+        space.release();
+    }
+
+    fn make_region(&self, budget: ObjectId, bytes: u32) -> Result<Region, Failure> {
+        Region::of_untyped(self.budget(budget)?.untyped, bytes as usize)
+    }
+}

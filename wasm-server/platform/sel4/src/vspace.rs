@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Page tables of the server's VSpace.
+
+use alloc::collections::BTreeSet;
+
+use lock_api::Mutex;
+use sel4::{CapRights, FrameObjectType, TranslationTableObjectType, VmAttributes, cap, vspace_levels};
+use wasm_handoff::slot;
+use wasm_server_core::platform::Failure;
+
+use crate::{cspace, lock::WordLock};
+
+/// log2 of the bytes of a capability slot.
+pub const SLOT_BITS: usize = 5;
+/// Where the server maps pages of its own; up to 2 MiB.
+pub const SERVICE: usize = 0x70_0000_0000;
+
+/// A level of page tables below the root, by what one table of it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableLevel {
+    /// 512 GiB.
+    Upper = 1,
+    /// 1 GiB.
+    Directory = 2,
+    /// 2 MiB.
+    Table = 3,
+}
+
+impl TableLevel {
+    /// Bytes that one table covers.
+    pub const fn covers(self) -> usize {
+        1 << vspace_levels::span_bits(self as usize)
+    }
+
+    const fn object_type(self) -> TranslationTableObjectType {
+        match self {
+            Self::Upper => TranslationTableObjectType::PUD,
+            Self::Directory => TranslationTableObjectType::PD,
+            Self::Table => TranslationTableObjectType::PT,
+        }
+    }
+
+    /// What to retype.
+    pub const fn blueprint(self) -> sel4::ObjectBlueprint {
+        self.object_type().blueprint()
+    }
+}
+
+/// Installs the table behind a capability at this address.
+pub fn map_table(cptr: u64, level: TableLevel, address: usize) -> Result<(), Failure> {
+    cap::UnspecifiedIntermediateTranslationTable::from_bits(cptr)
+        .generic_intermediate_translation_table_map(
+            level.object_type(),
+            cap::VSpace::from_bits(slot::VSPACE),
+            address,
+            VmAttributes::DEFAULT,
+        )
+        .map_err(|_| Failure::Refused("a page table"))
+}
+
+/// The parts of the address space, [`TableLevel::Upper`] each, that have their uppermost table. These
+/// are the server's, since many guests share one.
+static COVERED: Mutex<WordLock, BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+
+/// Has the uppermost table over this address there.
+pub fn cover(pool: cap::Untyped, address: usize) -> Result<(), Failure> {
+    let part = address / TableLevel::Upper.covers();
+    let mut covered = COVERED.lock();
+    if !covered.contains(&part) {
+        let table = cspace::take_own(1)?;
+        cspace::retype_own(pool, TableLevel::Upper.blueprint(), table, 1)
+            .map_err(|_| Failure::Exhausted("memory for page tables"))?;
+        map_table(table, TableLevel::Upper, part * TableLevel::Upper.covers())?;
+        covered.insert(part);
+    }
+    Ok(())
+}
+
+/// Maps fresh pages for the server's own threads, near [`SERVICE`]; answers the capability of the
+/// first.
+pub fn map_service(pool: cap::Untyped, address: usize, pages: usize) -> Result<u64, Failure> {
+    let no_memory = |_| Failure::Exhausted("memory for its threads");
+    let first = cspace::take_own(pages as u64)?;
+    cspace::retype_own(pool, FrameObjectType::SmallPage.blueprint(), first, pages).map_err(no_memory)?;
+    for page in 0..pages {
+        map_own(pool, first + page as u64, address + page * FrameObjectType::SmallPage.bytes())?;
+    }
+    Ok(first)
+}
+
+/// Maps a page, and the page tables that it misses.
+fn map_own(pool: cap::Untyped, frame: u64, address: usize) -> Result<(), Failure> {
+    let vspace = cap::VSpace::from_bits(slot::VSPACE);
+    loop {
+        let mapped = cap::SmallPage::from_bits(frame).frame_map(
+            vspace,
+            address,
+            CapRights::read_write(),
+            VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
+        );
+        let Err(error) = mapped else { return Ok(()) };
+        let missing = (error == sel4::Error::FailedLookup).then(sel4_ext::missing_translation_table).flatten();
+        let ty = missing.ok_or(Failure::Refused("a page of the server's own"))?;
+        let table = cspace::take_own(1)?;
+        cspace::retype_own(pool, ty.blueprint(), table, 1).map_err(|_| Failure::Exhausted("memory for page tables"))?;
+        cap::UnspecifiedIntermediateTranslationTable::from_bits(table)
+            .generic_intermediate_translation_table_map(ty, vspace, address, VmAttributes::DEFAULT)
+            .map_err(|_| Failure::Refused("a page table"))?;
+    }
+}
