@@ -20,6 +20,7 @@ Beside each bitfield file `x.bf` of libsel4 lies `x.pbf`: the same, run through 
 """
 
 import argparse
+import fcntl
 import filecmp
 import hashlib
 import importlib.util
@@ -29,9 +30,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+try:
+    import tomllib
+except ImportError:
+    sys.exit(f"kernel build: {sys.executable} is older than Python 3.11. On Debian: apt-get install python3")
 
 HERE = Path(__file__).resolve().parent
 PLATFORM = "qemu-arm-virt"
@@ -380,8 +385,11 @@ def main() -> int:
         out.mkdir(parents=True, exist_ok=True)
         if args.check_reproducible:
             check_reproducible(args.variants, out, source, args.cross)
-        else:
-            stamp = fingerprint(source, args.cross)
+            return 0
+        stamp = fingerprint(source, args.cross)
+        with open(out / ".lock", "w", encoding="utf-8") as lock:
+            # Two builds at a time would replace each other's prefixes; closing gives the lock up.
+            fcntl.flock(lock, fcntl.LOCK_EX)
             for name in args.variants:
                 build(name, out, source, stamp, args.cross, args.headers)
     except BuildError as error:

@@ -21,7 +21,7 @@ static volatile struct boot_mailbox boot_mailbox VISIBLE SECTION(".boot.mailbox"
     .ram_end = 0
 };
 
-/* CNTKCTL_EL1 (Arm ARM, D13.11.2): what EL0 may use without a trap. */
+/* CNTKCTL_EL1 (Arm ARM, DDI 0487): what EL0 may use without a trap. */
 #define CNTKCTL_EL0PCTEN BIT(0) /* the physical counter */
 #define CNTKCTL_EL0VCTEN BIT(1) /* the virtual counter */
 #define CNTKCTL_EL0PTEN  BIT(9) /* the physical timer; the virtual one (bit 8) is the kernel's tick */
