@@ -16,10 +16,22 @@ use crate::vspace::RootWindows;
 const PL011: u64 = 0x0900_0000;
 
 /// Maps the UART for the root task, if the spec has a frame with it.
-pub fn start(spec: &Reader<'static>, objects: &Objects, windows: RootWindows) -> Result<(), Failure> {
+pub fn start(
+    spec: &Reader<'static>,
+    objects: &Objects,
+    windows: RootWindows,
+) -> Result<(), Failure> {
     for (id, object) in spec.iter() {
-        if matches!(object.kind, Kind::Frame { paddr: Some(PL011), size_bits: PAGE_BITS }) {
-            let slot = objects.slot(id).map_err(|problem| problem.of(spec.file, &object))?;
+        if matches!(
+            object.kind,
+            Kind::Frame {
+                paddr: Some(PL011),
+                size_bits: PAGE_BITS
+            }
+        ) {
+            let slot = objects
+                .slot(id)
+                .map_err(|problem| problem.of(spec.file, &object))?;
             raw::start_uart(slot, windows).map_err(|problem| problem.of(spec.file, &object))?;
         }
     }

@@ -38,7 +38,9 @@ pub fn cap<T: CapType>(slot: usize) -> Cap<T> {
 
 /// A slot of the root task's CNode.
 pub fn at(slot: usize) -> AbsoluteCPtr {
-    slot::CNODE.cap().absolute_cptr(CPtr::from_bits(slot as u64))
+    slot::CNODE
+        .cap()
+        .absolute_cptr(CPtr::from_bits(slot as u64))
 }
 
 /// Makes `count` objects from an untyped into a row of slots.

@@ -63,18 +63,30 @@ fn boot(bootinfo: &sel4::BootInfoPtr) -> Result<(System, Vec<Server, MAX_SERVERS
     let mut objects = Objects::default();
     objects.make_placed(&spec, &mut memory)?;
     console::start(&spec, &objects, windows)?;
-    println!("root task: {} with {} objects", spec.file, spec.iter().count());
+    println!(
+        "root task: {} with {} objects",
+        spec.file,
+        spec.iter().count()
+    );
 
     let mut servers = Vec::new();
     for (id, object) in spec.iter() {
         if let Kind::WasmServer(parameters) = &object.kind {
             let server = Server::plan(&spec, &payload, id, &object, parameters, &servers)?;
-            servers.push(server).map_err(|_| Problem::TooManyServers.of(spec.file, &object))?;
+            servers
+                .push(server)
+                .map_err(|_| Problem::TooManyServers.of(spec.file, &object))?;
         }
     }
     let fault_endpoint = objects.make_rest(&spec, &mut servers, &mut memory)?;
     let scratch = raw::Scratch::new(windows);
-    let mut system = System { spec, payload, objects, scratch, fault_endpoint };
+    let mut system = System {
+        spec,
+        payload,
+        objects,
+        scratch,
+        fault_endpoint,
+    };
     for (index, server) in servers.iter_mut().enumerate() {
         server.start(index, &mut system)?;
     }
@@ -94,5 +106,8 @@ fn memory(bootinfo: &sel4::BootInfoPtr) -> Result<Memory, Problem> {
         })?;
     }
     let empty = bootinfo.empty();
-    Ok(Memory { pool, slots: Slots::new(empty.start(), empty.end()) })
+    Ok(Memory {
+        pool,
+        slots: Slots::new(empty.start(), empty.end()),
+    })
 }

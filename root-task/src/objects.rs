@@ -25,7 +25,9 @@ pub struct Memory {
 impl Split for Slots {
     fn split(&mut self, block: &Block) -> Result<[usize; 2], Problem> {
         let first = self.take(2)?;
-        let half = ObjectBlueprint::Untyped { size_bits: usize::from(block.bits - 1) };
+        let half = ObjectBlueprint::Untyped {
+            size_bits: usize::from(block.bits - 1),
+        };
         retype(block.slot, half, first, 2, "split an untyped")?;
         Ok([first, first + 1])
     }
@@ -38,7 +40,11 @@ impl Memory {
     }
 
     /// One object from memory of its own size; returns its slot.
-    pub fn object(&mut self, blueprint: ObjectBlueprint, doing: &'static str) -> Result<usize, Problem> {
+    pub fn object(
+        &mut self,
+        blueprint: ObjectBlueprint,
+        doing: &'static str,
+    ) -> Result<usize, Problem> {
         let untyped = self.untyped(blueprint.physical_size_bits() as u8, Purpose::Retype)?;
         let made = self.slots.take(1)?;
         retype(untyped, blueprint, made, 1, doing)?;
@@ -69,18 +75,33 @@ enum Want {
 impl Objects {
     /// The slot of an object.
     pub fn slot(&self, id: ObjectId) -> Result<usize, Problem> {
-        self.slots.get(usize::from(id.0)).copied().flatten().ok_or(Problem::NoObject(id.0))
+        self.slots
+            .get(usize::from(id.0))
+            .copied()
+            .flatten()
+            .ok_or(Problem::NoObject(id.0))
     }
 
     /// Makes what is tied to a place: physical addresses, which others might take otherwise, and
     /// interrupts.
-    pub fn make_placed(&mut self, spec: &Reader<'static>, memory: &mut Memory) -> Result<(), Failure> {
+    pub fn make_placed(
+        &mut self,
+        spec: &Reader<'static>,
+        memory: &mut Memory,
+    ) -> Result<(), Failure> {
         for (_, object) in spec.iter() {
             let made = match object.kind {
-                Kind::Untyped { size_bits, paddr: Some(paddr) } => {
-                    memory.pool.take_at(paddr, size_bits, &mut memory.slots).map(|block| Some(block.slot))
-                }
-                Kind::Frame { size_bits, paddr: Some(paddr) } => frame_at(memory, paddr, size_bits).map(Some),
+                Kind::Untyped {
+                    size_bits,
+                    paddr: Some(paddr),
+                } => memory
+                    .pool
+                    .take_at(paddr, size_bits, &mut memory.slots)
+                    .map(|block| Some(block.slot)),
+                Kind::Frame {
+                    size_bits,
+                    paddr: Some(paddr),
+                } => frame_at(memory, paddr, size_bits).map(Some),
                 Kind::Irq { number } => irq_handler(memory, number).map(Some),
                 _ => Ok(None),
             };
@@ -101,11 +122,19 @@ impl Objects {
     ) -> Result<usize, Failure> {
         let mut wants: Vec<(u8, Want), { MAX_OBJECTS + MAX_SERVERS + 1 }> = Vec::new();
         // Every object is wanted at most once, so there is room.
-        let mut want = |bits, what| drop(wants.push((bits, what)));
+        let mut want = |bits, what| {
+            let _ = wants.push((bits, what));
+        };
         for (id, object) in spec.iter() {
             match object.kind {
-                Kind::Untyped { size_bits, paddr: None } => want(size_bits, Want::Untyped(id)),
-                Kind::Frame { size_bits, paddr: None } => want(size_bits, Want::Other(id)),
+                Kind::Untyped {
+                    size_bits,
+                    paddr: None,
+                } => want(size_bits, Want::Untyped(id)),
+                Kind::Frame {
+                    size_bits,
+                    paddr: None,
+                } => want(size_bits, Want::Other(id)),
                 Kind::Endpoint | Kind::Notification => want(0, Want::Other(id)),
                 _ => {}
             }
@@ -146,19 +175,36 @@ impl Objects {
         Ok(fault_endpoint)
     }
 
-    fn set(&mut self, spec: &Reader<'static>, id: ObjectId, made: Result<usize, Problem>) -> Result<(), Failure> {
-        let object = spec.object(id).ok_or_else(|| Problem::NoObject(id.0).of_image())?;
-        self.slots[usize::from(id.0)] = Some(made.map_err(|problem| problem.of(spec.file, &object))?);
+    fn set(
+        &mut self,
+        spec: &Reader<'static>,
+        id: ObjectId,
+        made: Result<usize, Problem>,
+    ) -> Result<(), Failure> {
+        let object = spec
+            .object(id)
+            .ok_or_else(|| Problem::NoObject(id.0).of_image())?;
+        self.slots[usize::from(id.0)] =
+            Some(made.map_err(|problem| problem.of(spec.file, &object))?);
         Ok(())
     }
 
     /// A frame, endpoint or notification of memory.
-    fn small(&self, spec: &Reader<'static>, id: ObjectId, memory: &mut Memory) -> Result<usize, Problem> {
+    fn small(
+        &self,
+        spec: &Reader<'static>,
+        id: ObjectId,
+        memory: &mut Memory,
+    ) -> Result<usize, Problem> {
         let Object { kind, .. } = spec.object(id).ok_or(Problem::NoObject(id.0))?;
         match kind {
             Kind::Endpoint => memory.object(Endpoint::object_blueprint(), "make an endpoint"),
-            Kind::Notification => memory.object(Notification::object_blueprint(), "make a notification"),
-            Kind::Frame { size_bits, .. } => memory.object(frame_type(size_bits)?.blueprint(), "make a frame"),
+            Kind::Notification => {
+                memory.object(Notification::object_blueprint(), "make a notification")
+            }
+            Kind::Frame { size_bits, .. } => {
+                memory.object(frame_type(size_bits)?.blueprint(), "make a frame")
+            }
             _ => Err(Problem::NoObject(id.0)),
         }
     }
@@ -173,7 +219,13 @@ fn frame_at(memory: &mut Memory, paddr: u64, bits: u8) -> Result<usize, Problem>
     let blueprint = frame_type(bits)?.blueprint();
     let block = memory.pool.take_at(paddr, bits, &mut memory.slots)?;
     let made = memory.slots.take(1)?;
-    retype(block.slot, blueprint, made, 1, "make a frame of these registers")?;
+    retype(
+        block.slot,
+        blueprint,
+        made,
+        1,
+        "make a frame of these registers",
+    )?;
     Ok(made)
 }
 

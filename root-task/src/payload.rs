@@ -38,18 +38,28 @@ impl Payload {
     pub fn read(bootinfo: &sel4::BootInfoPtr) -> Result<Self, Problem> {
         let whole = raw::payload(bootinfo).ok_or(Problem::NoPayload)?;
         let header = whole.bytes.get(..HEADER_BYTES).ok_or(Problem::NoPayload)?;
-        let (header, _) = postcard::take_from_bytes::<Header>(header).map_err(|_| Problem::NoPayload)?;
+        let (header, _) =
+            postcard::take_from_bytes::<Header>(header).map_err(|_| Problem::NoPayload)?;
         if header.magic != MAGIC {
             return Err(Problem::NoPayload);
         }
         let spec = whole.part(header.spec, "spec")?;
         let archive = whole.part(header.archive, "module archive")?;
-        Ok(Self { spec, archive, header, whole })
+        Ok(Self {
+            spec,
+            archive,
+            header,
+            whole,
+        })
     }
 
     /// A program by name.
     pub fn program(&self, name: &'static str) -> Result<&'static [u8], Problem> {
-        let program = self.header.programs.iter().find(|program| program.name == name);
+        let program = self
+            .header
+            .programs
+            .iter()
+            .find(|program| program.name == name);
         let part = program.ok_or(Problem::NoProgram(name))?.part;
         Ok(self.whole.part(part, "programs")?.bytes)
     }
@@ -58,11 +68,16 @@ impl Payload {
 impl Bytes {
     /// A part that starts on a page of its own.
     fn part(self, part: Part, name: &'static str) -> Result<Self, Problem> {
-        let range = usize::try_from(part.offset).ok().zip(usize::try_from(part.len).ok());
+        let range = usize::try_from(part.offset)
+            .ok()
+            .zip(usize::try_from(part.len).ok());
         let bytes = range
             .filter(|(offset, _)| offset.is_multiple_of(PAGE as usize))
             .and_then(|(offset, len)| self.bytes.get(offset..offset.checked_add(len)?))
             .ok_or(Problem::PayloadTruncated(name))?;
-        Ok(Self { bytes, frames: self.frames + (part.offset / PAGE) as usize })
+        Ok(Self {
+            bytes,
+            frames: self.frames + (part.offset / PAGE) as usize,
+        })
     }
 }

@@ -3,7 +3,6 @@
 //! that it maps nowhere else, and the UART's registers.
 #![allow(unsafe_code)]
 
-use core::arch::asm;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +10,7 @@ use root_task::plan::PAGE;
 use root_task::problem::Problem;
 use sel4::cap_type::Granule;
 use sel4::{CapRights, VmAttributes};
+use sel4_ext::FrameCacheExt;
 
 use crate::invoke::{cap, own_vspace, refused};
 use crate::payload::Bytes;
@@ -35,7 +35,10 @@ pub fn payload(bootinfo: &sel4::BootInfoPtr) -> Option<Bytes> {
     // writable by anyone else (`server` copies these capabilities with the right to read only), and
     // nothing here writes to it, so the bytes do not change.
     let bytes = unsafe { core::slice::from_raw_parts(start, len) };
-    Some(Bytes { bytes, frames: frames.start() + frame })
+    Some(Bytes {
+        bytes,
+        frames: frames.start() + frame,
+    })
 }
 
 /// A page of the root task's VSpace that frames are mapped at for a moment.
@@ -46,12 +49,20 @@ pub struct Scratch {
 impl Scratch {
     /// The window; there is one.
     pub fn new(windows: RootWindows) -> Self {
-        Self { vaddr: windows.scratch }
+        Self {
+            vaddr: windows.scratch,
+        }
     }
 
     /// Writes to a frame that is mapped nowhere, `bytes` at `offset`; if it is code, such that
     /// instruction fetches see it. What goes beyond the page is left out.
-    pub fn write(&mut self, frame: usize, offset: usize, bytes: &[u8], code: bool) -> Result<(), Problem> {
+    pub fn write(
+        &mut self,
+        frame: usize,
+        offset: usize,
+        bytes: &[u8],
+        code: bool,
+    ) -> Result<(), Problem> {
         let len = bytes.len().min((PAGE as usize).saturating_sub(offset));
         self.mapped(frame, CapRights::read_write(), |page| {
             // SAFETY: `page` is the window, which has a frame of `PAGE` bytes mapped writable, and
@@ -59,9 +70,11 @@ impl Scratch {
             // `&mut self` keeps its use exclusive.
             unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), page.add(offset), len) };
             if code {
-                // SAFETY: as above, the whole page is mapped.
-                unsafe { synchronise_caches(page) };
+                cap::<Granule>(frame)
+                    .frame_unify_instruction(0..PAGE as usize)
+                    .map_err(refused("make code visible to instruction fetches"))?;
             }
+            Ok(())
         })
     }
 
@@ -74,45 +87,29 @@ impl Scratch {
         self.mapped(frame, CapRights::read_only(), |page| {
             // SAFETY: `page` is the window, which has a frame mapped; `offset` is aligned and within
             // it. The frame's owner may write to it, hence the volatile read of a plain integer.
-            Some(unsafe { page.add(offset).cast::<u64>().read_volatile() })
+            Ok(Some(unsafe {
+                page.add(offset).cast::<u64>().read_volatile()
+            }))
         })
     }
 
-    fn mapped<T>(&mut self, frame: usize, rights: CapRights, work: impl FnOnce(*mut u8) -> T) -> Result<T, Problem> {
+    fn mapped<T>(
+        &mut self,
+        frame: usize,
+        rights: CapRights,
+        work: impl FnOnce(*mut u8) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
         let frame = cap::<Granule>(frame);
         let attributes = VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER;
         frame
             .frame_map(own_vspace(), self.vaddr, rights, attributes)
             .map_err(refused("map a frame for the root task"))?;
         let result = work(ptr::with_exposed_provenance_mut(self.vaddr));
-        frame.frame_unmap().map_err(refused("unmap a frame of the root task"))?;
-        Ok(result)
+        frame
+            .frame_unmap()
+            .map_err(refused("unmap a frame of the root task"))?;
+        result
     }
-}
-
-/// Makes the bytes of a page visible to instruction fetches, at whatever address they come from
-/// (Arm ARM, B2.7.4.2: clean to the point of unification, then invalidate).
-///
-/// # Safety
-/// The page must be mapped.
-unsafe fn synchronise_caches(page: *const u8) {
-    let sizes: u64;
-    // SAFETY: reads a register that the loader opened to user level (SCTLR_EL1.UCT).
-    unsafe { asm!("mrs {}, ctr_el0", out(reg) sizes, options(nomem, nostack, preserves_flags)) };
-    let data_line = 4 << (sizes >> 16 & 0xf);
-    let code_line = 4 << (sizes & 0xf);
-    for line in (0..PAGE as usize).step_by(data_line) {
-        // SAFETY: the line is on the page, which the caller has mapped; cleaning changes no memory.
-        unsafe { asm!("dc cvau, {}", in(reg) page.wrapping_add(line), options(nostack, preserves_flags)) };
-    }
-    // SAFETY: a barrier.
-    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
-    for line in (0..PAGE as usize).step_by(code_line) {
-        // SAFETY: the line is on the page, which the caller has mapped; this drops cached copies only.
-        unsafe { asm!("ic ivau, {}", in(reg) page.wrapping_add(line), options(nostack, preserves_flags)) };
-    }
-    // SAFETY: barriers.
-    unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
 }
 
 /// Set once the UART is mapped, for good, at [`RootWindows::UART`].
@@ -136,7 +133,12 @@ mod pl011 {
 /// Maps the UART's frame and turns the transmitter on; its speed stays as it is.
 pub fn start_uart(frame: usize, _windows: RootWindows) -> Result<(), Problem> {
     cap::<Granule>(frame)
-        .frame_map(own_vspace(), RootWindows::UART, CapRights::read_write(), VmAttributes::EXECUTE_NEVER)
+        .frame_map(
+            own_vspace(),
+            RootWindows::UART,
+            CapRights::read_write(),
+            VmAttributes::EXECUTE_NEVER,
+        )
         .map_err(refused("map the UART for the root task"))?;
     UART_MAPPED.store(true, Ordering::Relaxed);
     while uart_read(pl011::FLAGS) & pl011::FLAG_BUSY != 0 {}

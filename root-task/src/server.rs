@@ -3,7 +3,6 @@
 
 use capdl::blob::{Kind, Object, ObjectId, Reader, Restart, Rights, WasmServer};
 use heapless::Vec;
-use root_task::MAX_SERVERS;
 use root_task::elf::{Access, Elf, MAX_SEGMENTS};
 use root_task::grants::{self, Grant, Grants};
 use root_task::plan::{LARGE_PAGE, LARGE_PAGE_BITS, PAGE, PAGE_BITS, Plan, Shared, Windows};
@@ -11,8 +10,8 @@ use root_task::problem::{Failure, Problem};
 use sel4::cap_type::{Endpoint, Granule, IrqHandler, LargePage, Notification, Tcb, VSpace};
 use sel4::init_thread::slot as root_slot;
 use sel4::{
-    AbsoluteCPtr, CNodeCapData, CPtr, CapRights, CapRightsBuilder, CapTypeForObjectOfFixedSize, ObjectBlueprint,
-    UserContext, VmAttributes, Word, cap,
+    AbsoluteCPtr, CNodeCapData, CPtr, CapRights, CapRightsBuilder, CapTypeForObjectOfFixedSize,
+    ObjectBlueprint, UserContext, VmAttributes, Word, cap,
 };
 use wasm_handoff::{Given, Handoff, OWN_BITS, ROOT_BITS, Range, slot, vspace};
 
@@ -74,7 +73,11 @@ fn badge(index: usize, thread: Thread) -> Word {
 
 /// The index of the server and the thread that a badge stands for.
 pub fn faulter(badge: Word) -> Option<(usize, Thread)> {
-    let thread = if badge & 1 == 0 { Thread::First } else { Thread::Further };
+    let thread = if badge & 1 == 0 {
+        Thread::First
+    } else {
+        Thread::Further
+    };
     Some(((badge >> 1).checked_sub(1)? as usize, thread))
 }
 
@@ -89,14 +92,23 @@ impl Server {
         others: &[Server],
     ) -> Result<Self, Failure> {
         let grants = grants::collect(spec, id)?;
-        grants::disjoint(spec, &grants, others.iter().map(|other| (other.name, &other.grants)))?;
+        grants::disjoint(
+            spec,
+            &grants,
+            others.iter().map(|other| (other.name, &other.grants)),
+        )?;
         let plan = || {
             let elf = program(payload)?;
-            let shared = Shared { spec: payload.spec.bytes.len() as u64, archive: payload.archive.bytes.len() as u64 };
-            let frames = grants.iter().filter_map(|grant| match spec.object(grant.object)?.kind {
-                Kind::Frame { size_bits, .. } => Some(size_bits),
-                _ => None,
-            });
+            let shared = Shared {
+                spec: payload.spec.bytes.len() as u64,
+                archive: payload.archive.bytes.len() as u64,
+            };
+            let frames = grants
+                .iter()
+                .filter_map(|grant| match spec.object(grant.object)?.kind {
+                    Kind::Frame { size_bits, .. } => Some(size_bits),
+                    _ => None,
+                });
             Plan::new(&elf, parameters.heap, shared, frames)
         };
         let plan = plan().map_err(|problem| problem.of(spec.file, object))?;
@@ -124,7 +136,13 @@ impl Server {
 
     /// A problem with the server as a whole.
     pub fn failure(&self, file: &'static str, problem: Problem) -> Failure {
-        Failure { file, line: self.line, object: self.name, slot: "", problem }
+        Failure {
+            file,
+            line: self.line,
+            object: self.name,
+            slot: "",
+            problem,
+        }
     }
 
     /// The TCB of its first thread, while there is one.
@@ -136,13 +154,18 @@ impl Server {
     pub fn start(&mut self, index: usize, system: &mut System) -> Result<(), Failure> {
         let file = system.spec.file;
         let mut fabric = Fabric::new(self.fabric, self.first_slot, self.plan.objects);
-        let mut parts = self.make(&mut fabric, system).map_err(|problem| self.failure(file, problem))?;
+        let mut parts = self
+            .make(&mut fabric, system)
+            .map_err(|problem| self.failure(file, problem))?;
         for grant in &self.grants {
-            let given = parts.give(grant, &mut fabric, system).map_err(|problem| grant.failure(file, problem))?;
+            let given = parts
+                .give(grant, &mut fabric, system)
+                .map_err(|problem| grant.failure(file, problem))?;
             // There are no more grants than this has room for.
             let _ = parts.given.push(given);
         }
-        self.finish(index, parts, &mut fabric, system).map_err(|problem| self.failure(file, problem))
+        self.finish(index, parts, &mut fabric, system)
+            .map_err(|problem| self.failure(file, problem))
     }
 
     /// Takes back everything it was made of and everything it was given, and whatever it made of that.
@@ -154,10 +177,15 @@ impl Server {
         // VSpace is gone.
         for grant in &self.grants {
             let taken = || {
-                let object = system.spec.object(grant.object).ok_or(Problem::NoObject(grant.object.0))?;
+                let object = system
+                    .spec
+                    .object(grant.object)
+                    .ok_or(Problem::NoObject(grant.object.0))?;
                 let slot = system.objects.slot(grant.object)?;
                 match object.kind {
-                    Kind::Untyped { .. } => revoke(slot, "take back memory that the server was given"),
+                    Kind::Untyped { .. } => {
+                        revoke(slot, "take back memory that the server was given")
+                    }
                     Kind::Irq { .. } => cap::<IrqHandler>(slot)
                         .irq_handler_clear()
                         .map_err(refused("detach an interrupt from the server")),
@@ -167,17 +195,23 @@ impl Server {
             };
             taken().map_err(|problem| grant.failure(file, problem))?;
         }
-        revoke(self.fabric, "take back what the server was made of").map_err(|problem| self.failure(file, problem))
+        revoke(self.fabric, "take back what the server was made of")
+            .map_err(|problem| self.failure(file, problem))
     }
 
     /// The 64-bit word at an address of its program or stack, if that is aligned and mapped.
     pub fn read(&self, addr: u64, system: &mut System) -> Option<u64> {
-        let row = self.pages.iter().find(|row| addr.wrapping_sub(row.vaddr) < row.count * PAGE)?;
+        let row = self
+            .pages
+            .iter()
+            .find(|row| addr.wrapping_sub(row.vaddr) < row.count * PAGE)?;
         let frame = row.first + ((addr - row.vaddr) / PAGE) as usize;
         // A copy, since the frame stays mapped where it is.
         let copy = at(self.first_slot + self.plan.objects);
         copy.copy(&at(frame), CapRights::read_only()).ok()?;
-        let word = system.scratch.read(self.first_slot + self.plan.objects, (addr % PAGE) as usize);
+        let word = system
+            .scratch
+            .read(self.first_slot + self.plan.objects, (addr % PAGE) as usize);
         copy.delete().ok()?;
         word.ok().flatten()
     }
@@ -187,9 +221,25 @@ impl Server {
         let elf = program(&system.payload)?;
         let heap = self.plan.heap;
         // By decreasing size, as the plan has it.
-        let large = fabric.make(LargePage::object_blueprint(), heap.large as usize, "make large pages of the heap")?;
-        let own = fabric.make(ObjectBlueprint::CNode { size_bits: OWN_BITS }, 1, "make the server's CNode")?;
-        let root = fabric.make(ObjectBlueprint::CNode { size_bits: ROOT_BITS }, 1, "make the server's root CNode")?;
+        let large = fabric.make(
+            LargePage::object_blueprint(),
+            heap.large as usize,
+            "make large pages of the heap",
+        )?;
+        let own = fabric.make(
+            ObjectBlueprint::CNode {
+                size_bits: OWN_BITS,
+            },
+            1,
+            "make the server's CNode",
+        )?;
+        let root = fabric.make(
+            ObjectBlueprint::CNode {
+                size_bits: ROOT_BITS,
+            },
+            1,
+            "make the server's root CNode",
+        )?;
         let vspace_root = fabric.make(VSpace::object_blueprint(), 1, "make the server's VSpace")?;
         root_slot::ASID_POOL
             .cap()
@@ -200,29 +250,61 @@ impl Server {
         for segment in &elf.segments {
             let (vaddr, count) = (segment.first_page(), segment.pages());
             space.cover(fabric, vaddr, count * PAGE, PAGE_BITS)?;
-            let first = fabric.make(Granule::object_blueprint(), count as usize, "make frames of the program")?;
+            let first = fabric.make(
+                Granule::object_blueprint(),
+                count as usize,
+                "make frames of the program",
+            )?;
             for index in 0..count {
                 let (offset, bytes) = segment.page(index);
                 if !bytes.is_empty() {
                     let code = segment.access == Access::Execute;
-                    system.scratch.write(first + index as usize, offset, bytes, code)?;
+                    system
+                        .scratch
+                        .write(first + index as usize, offset, bytes, code)?;
                 }
             }
             space.map(first, count, vaddr, PAGE_BITS, segment.access)?;
-            self.remember(PageRow { vaddr, count, first });
+            self.remember(PageRow {
+                vaddr,
+                count,
+                first,
+            });
         }
         let small_heap = vspace::HEAP + heap.large * LARGE_PAGE;
-        space.cover(fabric, vspace::HEAP, heap.large * LARGE_PAGE, LARGE_PAGE_BITS)?;
-        space.map(large, heap.large, vspace::HEAP, LARGE_PAGE_BITS, Access::Write)?;
+        space.cover(
+            fabric,
+            vspace::HEAP,
+            heap.large * LARGE_PAGE,
+            LARGE_PAGE_BITS,
+        )?;
+        space.map(
+            large,
+            heap.large,
+            vspace::HEAP,
+            LARGE_PAGE_BITS,
+            Access::Write,
+        )?;
         space.pages(fabric, small_heap, heap.small)?;
-        let (vaddr, count) = (vspace::STACK_TOP - vspace::STACK_BYTES, vspace::STACK_BYTES / PAGE);
+        let (vaddr, count) = (
+            vspace::STACK_TOP - vspace::STACK_BYTES,
+            vspace::STACK_BYTES / PAGE,
+        );
         let first = space.pages(fabric, vaddr, count)?;
-        self.remember(PageRow { vaddr, count, first });
+        self.remember(PageRow {
+            vaddr,
+            count,
+            first,
+        });
 
         Ok(Parts {
             entry: elf.entry,
             root,
-            own: OwnCNode { cnode: cap(own), slot: own, next: slot::FIRST_FAULT_ENDPOINT + 1 },
+            own: OwnCNode {
+                cnode: cap(own),
+                slot: own,
+                next: slot::FIRST_FAULT_ENDPOINT + 1,
+            },
             space,
             vspace_root,
             temp: self.first_slot + self.plan.objects,
@@ -248,11 +330,25 @@ impl Server {
         let (_, spec) = parts.share(spec, vspace::SPEC, fabric)?;
         let (archive_frames, archive) = parts.share(archive, vspace::ARCHIVE, fabric)?;
         let ipc_buffer = parts.space.pages(fabric, vspace::IPC_BUFFER, 1)?;
-        parts.space.cover(fabric, vspace::HANDOFF, PAGE, PAGE_BITS)?;
-        let page = fabric.make(Granule::object_blueprint(), 1, "make the page of the handoff")?;
+        parts
+            .space
+            .cover(fabric, vspace::HANDOFF, PAGE, PAGE_BITS)?;
+        let page = fabric.make(
+            Granule::object_blueprint(),
+            1,
+            "make the page of the handoff",
+        )?;
         let tcb = fabric.make(Tcb::object_blueprint(), 1, "make the server's first thread")?;
-        let notification = fabric.make(Notification::object_blueprint(), 1, "make a notification for the server")?;
-        let endpoint = fabric.make(Endpoint::object_blueprint(), 1, "make an endpoint for the server")?;
+        let notification = fabric.make(
+            Notification::object_blueprint(),
+            1,
+            "make a notification for the server",
+        )?;
+        let endpoint = fabric.make(
+            Endpoint::object_blueprint(),
+            1,
+            "make an endpoint for the server",
+        )?;
 
         let handoff = Handoff {
             magic: wasm_handoff::MAGIC,
@@ -260,23 +356,30 @@ impl Server {
             spec,
             archive,
             archive_frames,
-            heap: Range { vaddr: vspace::HEAP, len: self.plan.heap.bytes() },
+            heap: Range {
+                vaddr: vspace::HEAP,
+                len: self.plan.heap.bytes(),
+            },
             free_slot: parts.own.next,
             given: parts.given.clone(),
         };
         let mut room = [0; PAGE as usize];
-        let message = postcard::to_slice(&handoff, &mut room).map_err(|_| Problem::TooManyGrants)?;
+        let message =
+            postcard::to_slice(&handoff, &mut room).map_err(|_| Problem::TooManyGrants)?;
         let handoff_len = message.len() as Word;
         system.scratch.write(page, 0, message, false)?;
-        parts.space.map(page, 1, vspace::HANDOFF, PAGE_BITS, Access::Read)?;
+        parts
+            .space
+            .map(page, 1, vspace::HANDOFF, PAGE_BITS, Access::Read)?;
 
         parts.own.copy(slot::VSPACE, parts.vspace_root)?;
         parts.own.copy(slot::TCB, tcb)?;
         parts.own.copy(slot::NOTIFICATION, notification)?;
         parts.own.copy(slot::FAULT_ENDPOINT, endpoint)?;
-        for (slot, thread) in
-            [(slot::ROOT_FAULT_ENDPOINT, Thread::Further), (slot::FIRST_FAULT_ENDPOINT, Thread::First)]
-        {
+        for (slot, thread) in [
+            (slot::ROOT_FAULT_ENDPOINT, Thread::Further),
+            (slot::FIRST_FAULT_ENDPOINT, Thread::First),
+        ] {
             // The kernel sends faults through capabilities with these two rights.
             let rights = CapRightsBuilder::none().write(true).grant(true).build();
             parts
@@ -309,7 +412,9 @@ impl Server {
         *registers.c_param_mut(1) = handoff_len;
         *registers.c_param_mut(2) = vspace::IPC_BUFFER;
         self.tcb = Some(tcb);
-        thread.tcb_write_all_registers(true, &mut registers).map_err(refused("start the server's first thread"))
+        thread
+            .tcb_write_all_registers(true, &mut registers)
+            .map_err(refused("start the server's first thread"))
     }
 }
 
@@ -330,11 +435,23 @@ struct Parts {
 
 impl Parts {
     /// Gives the server an object, with the rights of the grant and no more.
-    fn give(&mut self, grant: &Grant, fabric: &mut Fabric, system: &System) -> Result<Given, Problem> {
-        let object = system.spec.object(grant.object).ok_or(Problem::NoObject(grant.object.0))?;
+    fn give(
+        &mut self,
+        grant: &Grant,
+        fabric: &mut Fabric,
+        system: &System,
+    ) -> Result<Given, Problem> {
+        let object = system
+            .spec
+            .object(grant.object)
+            .ok_or(Problem::NoObject(grant.object.0))?;
         let source = at(system.objects.slot(grant.object)?);
         let rights = rights(grant.rights);
-        let mut given = Given { object: grant.object.0, cptr: self.own.take()?, vaddr: 0 };
+        let mut given = Given {
+            object: grant.object.0,
+            cptr: self.own.take()?,
+            vaddr: 0,
+        };
         let destination = self.own.at(given.cptr);
         match object.kind {
             // These have no rights to take away.
@@ -343,16 +460,25 @@ impl Parts {
             Kind::Endpoint | Kind::Notification => destination.mint(&source, rights, grant.badge),
             Kind::Frame { size_bits, paddr } => {
                 given.vaddr = self.windows.place(size_bits)?;
-                self.space.cover(fabric, given.vaddr, 1 << size_bits, size_bits)?;
-                at(self.temp).copy(&source, rights.clone()).map_err(refused("copy a frame's capability"))?;
+                self.space
+                    .cover(fabric, given.vaddr, 1 << size_bits, size_bits)?;
+                at(self.temp)
+                    .copy(&source, rights.clone())
+                    .map_err(refused("copy a frame's capability"))?;
                 let attributes = match paddr {
                     Some(_) => VmAttributes::EXECUTE_NEVER,
                     None => VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
                 };
-                self.space.map_one(self.temp, given.vaddr, rights, attributes)?;
+                self.space
+                    .map_one(self.temp, given.vaddr, rights, attributes)?;
                 destination.move_(&at(self.temp))
             }
-            _ => return Err(Problem::WrongKind { target: object.name, wanted: "something that can be given" }),
+            _ => {
+                return Err(Problem::WrongKind {
+                    target: object.name,
+                    wanted: "something that can be given",
+                });
+            }
         }
         .map_err(refused("give the server this capability"))?;
         Ok(given)
@@ -360,18 +486,39 @@ impl Parts {
 
     /// Maps bytes of the boot image read-only, in the frames they are in, and puts capabilities to
     /// these into the server's CNode, mapped as they are. Returns the first of those.
-    fn share(&mut self, part: Bytes, vaddr: u64, fabric: &mut Fabric) -> Result<(u64, Range), Problem> {
+    fn share(
+        &mut self,
+        part: Bytes,
+        vaddr: u64,
+        fabric: &mut Fabric,
+    ) -> Result<(u64, Range), Problem> {
         let first = self.own.next;
-        self.space.cover(fabric, vaddr, part.pages() as u64 * PAGE, PAGE_BITS)?;
+        self.space
+            .cover(fabric, vaddr, part.pages() as u64 * PAGE, PAGE_BITS)?;
         for page in 0..part.pages() {
             at(self.temp)
                 .copy(&at(part.frames + page), CapRights::read_only())
                 .map_err(refused("copy a capability to the boot image"))?;
-            self.space.map(self.temp, 1, vaddr + page as u64 * PAGE, PAGE_BITS, Access::Read)?;
+            self.space.map(
+                self.temp,
+                1,
+                vaddr + page as u64 * PAGE,
+                PAGE_BITS,
+                Access::Read,
+            )?;
             let slot = self.own.take()?;
-            self.own.at(slot).move_(&at(self.temp)).map_err(refused("give the server a page of the boot image"))?;
+            self.own
+                .at(slot)
+                .move_(&at(self.temp))
+                .map_err(refused("give the server a page of the boot image"))?;
         }
-        Ok((first, Range { vaddr, len: part.bytes.len() as u64 }))
+        Ok((
+            first,
+            Range {
+                vaddr,
+                len: part.bytes.len() as u64,
+            },
+        ))
     }
 
     /// Makes a CSpace of the two CNodes.
@@ -396,7 +543,8 @@ struct OwnCNode {
 
 impl OwnCNode {
     fn at(&self, slot: u64) -> AbsoluteCPtr {
-        self.cnode.absolute_cptr_from_bits_with_depth(slot, OWN_BITS)
+        self.cnode
+            .absolute_cptr_from_bits_with_depth(slot, OWN_BITS)
     }
 
     fn take(&mut self) -> Result<u64, Problem> {
@@ -411,13 +559,19 @@ impl OwnCNode {
     fn copy(&self, slot: u64, from: usize) -> Result<(), Problem> {
         self.at(slot)
             .copy(&at(from), CapRights::all())
-            .map_err(refused("give the server a capability to what it is made of"))
+            .map_err(refused(
+                "give the server a capability to what it is made of",
+            ))
     }
 }
 
 fn program(payload: &Payload) -> Result<Elf<'static>, Problem> {
-    Elf::read(payload.program(PROGRAM)?, vspace::PROGRAM_START, vspace::PROGRAM_END)
-        .map_err(|error| Problem::Program(PROGRAM, error))
+    Elf::read(
+        payload.program(PROGRAM)?,
+        vspace::PROGRAM_START,
+        vspace::PROGRAM_END,
+    )
+    .map_err(|error| Problem::Program(PROGRAM, error))
 }
 
 fn rights(rights: Rights) -> CapRights {

@@ -37,17 +37,30 @@ pub fn run(mut system: System, mut servers: Vec<Server, MAX_SERVERS>) -> ! {
 fn restart(index: usize, server: &mut Server, system: &mut System) {
     if let Err(failure) = server.take_back(system) {
         println!("{failure}");
-        println!("root task: server `{}` is not started again: it still has some of its memory", server.name);
+        println!(
+            "root task: server `{}` is not started again: it still has some of its memory",
+            server.name
+        );
         return;
     }
     match server.restart {
-        Restart::Temporary => println!("root task: server `{}` is not started again, as the spec wants", server.name),
+        Restart::Temporary => println!(
+            "root task: server `{}` is not started again, as the spec wants",
+            server.name
+        ),
         Restart::Permanent | Restart::Transient if server.restarts == MAX_RESTARTS => {
-            println!("root task: server `{}` is not started again: it failed {} times", server.name, MAX_RESTARTS + 1);
+            println!(
+                "root task: server `{}` is not started again: it failed {} times",
+                server.name,
+                MAX_RESTARTS + 1
+            );
         }
         Restart::Permanent | Restart::Transient => {
             server.restarts += 1;
-            println!("root task: server `{}` starts again ({} of {MAX_RESTARTS})", server.name, server.restarts);
+            println!(
+                "root task: server `{}` starts again ({} of {MAX_RESTARTS})",
+                server.name, server.restarts
+            );
             if let Err(failure) = server.start(index, system) {
                 println!("{failure}");
             }
@@ -66,7 +79,11 @@ fn report(server: &Server, thread: Thread, info: &MessageInfo, system: &mut Syst
     print!("\nroot task: server `{}` faults{whose}: ", server.name);
     match fault {
         Fault::VmFault(fault) => {
-            let what = MemoryFault { addr: fault.addr(), fetch: fault.is_prefetch(), fsr: fault.fsr() };
+            let what = MemoryFault {
+                addr: fault.addr(),
+                fetch: fault.is_prefetch(),
+                fsr: fault.fsr(),
+            };
             println!("{what} at ip {:#x}", fault.ip());
         }
         Fault::UserException(fault) => {
@@ -76,9 +93,20 @@ fn report(server: &Server, thread: Thread, info: &MessageInfo, system: &mut Syst
                 None => println!("exception {:#x} at ip {ip:#x}", fault.number()),
             }
         }
-        Fault::CapFault(fault) => println!("no capability at {:#x} at ip {:#x}", fault.addr(), fault.ip()),
-        Fault::UnknownSyscall(fault) => println!("unknown system call {:#x} at ip {:#x}", fault.syscall(), fault.fault_ip()),
-        _ => println!("it sends a message with label {}, which is no fault", info.label()),
+        Fault::CapFault(fault) => println!(
+            "no capability at {:#x} at ip {:#x}",
+            fault.addr(),
+            fault.ip()
+        ),
+        Fault::UnknownSyscall(fault) => println!(
+            "unknown system call {:#x} at ip {:#x}",
+            fault.syscall(),
+            fault.fault_ip()
+        ),
+        _ => println!(
+            "it sends a message with label {}, which is no fault",
+            info.label()
+        ),
     }
     if let (Thread::First, Some(tcb)) = (thread, server.tcb()) {
         match tcb.tcb_read_all_registers(false) {
@@ -90,15 +118,26 @@ fn report(server: &Server, thread: Thread, info: &MessageInfo, system: &mut Syst
 
 /// Prints registers and backtrace.
 fn state(server: &Server, registers: &UserContext, system: &mut System) {
-    println!("  pc {:#018x}  sp {:#018x}  spsr {:#x}", registers.pc(), registers.sp(), registers.spsr());
+    println!(
+        "  pc {:#018x}  sp {:#018x}  spsr {:#x}",
+        registers.pc(),
+        registers.sp(),
+        registers.spsr()
+    );
     for index in 0..=30 {
-        let end = if index % 4 == 3 || index == 30 { "\n" } else { "" };
+        let end = if index % 4 == 3 || index == 30 {
+            "\n"
+        } else {
+            ""
+        };
         print!("  x{index:<2} {:#018x}{end}", registers.gpr(index));
     }
     println!("  backtrace:");
     println!("    {:#x}", registers.pc());
     let read = |addr| server.read(addr, system);
-    backtrace(*registers.gpr(29), MAX_FRAMES, read, |ret| println!("    {ret:#x}"));
+    backtrace(*registers.gpr(29), MAX_FRAMES, read, |ret| {
+        println!("    {ret:#x}")
+    });
 }
 
 impl Server {

@@ -32,16 +32,28 @@ pub fn root_tables(memory: &mut Memory) -> Result<RootWindows, Problem> {
         let table = memory.object(kind.blueprint(), "make a page table of the root task")?;
         map_table(table, kind, own_vspace(), RootWindows::START as u64)?;
     }
-    Ok(RootWindows { scratch: RootWindows::SCRATCH })
+    Ok(RootWindows {
+        scratch: RootWindows::SCRATCH,
+    })
 }
 
 fn table_type(level: usize) -> TranslationTableObjectType {
     TranslationTableObjectType::from_level(level).expect("levels are below NUM_LEVELS")
 }
 
-fn map_table(slot: usize, kind: TranslationTableObjectType, vspace: cap::VSpace, vaddr: u64) -> Result<(), Problem> {
+fn map_table(
+    slot: usize,
+    kind: TranslationTableObjectType,
+    vspace: cap::VSpace,
+    vaddr: u64,
+) -> Result<(), Problem> {
     cap::<UnspecifiedIntermediateTranslationTable>(slot)
-        .generic_intermediate_translation_table_map(kind, vspace, vaddr as usize, VmAttributes::DEFAULT)
+        .generic_intermediate_translation_table_map(
+            kind,
+            vspace,
+            vaddr as usize,
+            VmAttributes::DEFAULT,
+        )
         .map_err(refused("map a page table"))
 }
 
@@ -55,7 +67,11 @@ pub struct Fabric {
 impl Fabric {
     /// Nothing made yet; there are `count` slots from `first` on.
     pub fn new(untyped: usize, first: usize, count: usize) -> Self {
-        Self { untyped, next: first, end: first + count }
+        Self {
+            untyped,
+            next: first,
+            end: first + count,
+        }
     }
 
     /// Makes objects; returns the slot of the first.
@@ -85,11 +101,20 @@ pub struct Space {
 impl Space {
     /// An empty VSpace, which has its ASID.
     pub fn new(vspace: cap::VSpace) -> Self {
-        Self { vspace, tables: Tables::default() }
+        Self {
+            vspace,
+            tables: Tables::default(),
+        }
     }
 
     /// Makes the tables for pages of `2^bits` bytes in `start..start + len`.
-    pub fn cover(&mut self, fabric: &mut Fabric, start: u64, len: u64, bits: u8) -> Result<(), Problem> {
+    pub fn cover(
+        &mut self,
+        fabric: &mut Fabric,
+        start: u64,
+        len: u64,
+        bits: u8,
+    ) -> Result<(), Problem> {
         self.tables.cover(start, len, bits, |level, at| {
             let kind = table_type(level);
             let table = fabric.make(kind.blueprint(), 1, "make a page table of the server")?;
@@ -98,14 +123,32 @@ impl Space {
     }
 
     /// Maps a row of frames of memory, each of `2^bits` bytes.
-    pub fn map(&mut self, first: usize, count: u64, vaddr: u64, bits: u8, access: Access) -> Result<(), Problem> {
+    pub fn map(
+        &mut self,
+        first: usize,
+        count: u64,
+        vaddr: u64,
+        bits: u8,
+        access: Access,
+    ) -> Result<(), Problem> {
         let (rights, attributes) = match access {
             Access::Execute => (CapRights::read_only(), VmAttributes::DEFAULT),
-            Access::Read => (CapRights::read_only(), VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER),
-            Access::Write => (CapRights::read_write(), VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER),
+            Access::Read => (
+                CapRights::read_only(),
+                VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
+            ),
+            Access::Write => (
+                CapRights::read_write(),
+                VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
+            ),
         };
         for index in 0..count {
-            self.map_one(first + index as usize, vaddr + (index << bits), rights.clone(), attributes)?;
+            self.map_one(
+                first + index as usize,
+                vaddr + (index << bits),
+                rights.clone(),
+                attributes,
+            )?;
         }
         Ok(())
     }
@@ -126,7 +169,11 @@ impl Space {
     /// Makes and maps pages of memory that are zero; returns the slot of the first frame.
     pub fn pages(&mut self, fabric: &mut Fabric, vaddr: u64, count: u64) -> Result<usize, Problem> {
         self.cover(fabric, vaddr, count * PAGE, PAGE_BITS)?;
-        let first = fabric.make(sel4::FrameObjectType::GRANULE.blueprint(), count as usize, "make frames of the server")?;
+        let first = fabric.make(
+            sel4::FrameObjectType::GRANULE.blueprint(),
+            count as usize,
+            "make frames of the server",
+        )?;
         self.map(first, count, vaddr, PAGE_BITS, Access::Write)?;
         Ok(first)
     }
