@@ -57,6 +57,7 @@ pub struct Object<'a> {
 }
 
 /// What an object is. Sizes are powers of two, in bits.
+#[expect(clippy::large_enum_variant, reason = "readers have no heap to box the guests in")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Kind<'a> {
     /// Untyped memory; `paddr` where the text fixes it.
