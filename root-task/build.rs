@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Passes the root task's linker script, so that the command line only has to choose a linker.
+//! Passes the runtime's linker script, so that the command line only has to choose a linker.
 #![forbid(unsafe_code)]
 
 use std::env;
 
 fn main() {
-    println!("cargo::rerun-if-changed=link.ld");
-    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
+    println!("cargo::rerun-if-changed=build.rs");
+    // Not there on the host, where only the library is built.
+    let Ok(script) = env::var("DEP_SEL4_ROOT_TASK_LINKER_SCRIPT") else {
         return;
-    }
-    let directory = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    };
     for arg in [
-        &format!("-T{directory}/link.ld"),
+        &format!("-T{script}"),
         "--build-id=none",
         "-zmax-page-size=4096",
         "-znoexecstack",

@@ -42,7 +42,6 @@ struct System {
 
 #[root_task(stack_size = 256 * 1024)]
 fn main(bootinfo: &sel4::BootInfoPtr) -> ! {
-    sel4_root_task::panicking::set_hook(&|info| println!("root task: {info}"));
     match boot(bootinfo) {
         Ok((system, servers)) => supervise::run(system, servers),
         Err(failure) => {

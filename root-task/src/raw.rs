@@ -148,14 +148,13 @@ pub fn start_uart(frame: usize, _windows: RootWindows) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Writes a byte to the UART; false if there is none.
-pub fn uart_write(byte: u8) -> bool {
+/// Writes a byte to the UART, if [`start_uart`] has mapped it.
+pub fn uart_write(byte: u8) {
     if !UART_MAPPED.load(Ordering::Relaxed) {
-        return false;
+        return;
     }
     while uart_read(pl011::FLAGS) & pl011::FLAG_TX_FULL != 0 {}
     uart_store(pl011::DATA, byte.into());
-    true
 }
 
 fn uart_register(offset: usize) -> *mut u32 {
