@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A guest's thread, with the flag it sleeps on.
+
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use parking_lot::{Condvar, Mutex};
+use wasm_server_core::{
+    Guest,
+    platform::{BadAddress, Failure, Home},
+};
+
+use crate::{
+    platform::Host,
+    space::{Region, Space},
+};
+
+/// Bytes of stack below what wasm code may use.
+const RESERVE: usize = 512 * 1024;
+
+/// See [`Home`].
+pub struct HostHome {
+    pub space: Arc<Space>,
+    stack: usize,
+    notification: Arc<Notification>,
+    finished: AtomicBool,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Like seL4's: a signal wakes one waiter, now or when it comes.
+#[derive(Default)]
+pub struct Notification {
+    signalled: Mutex<bool>,
+    changed: Condvar,
+}
+
+thread_local! {
+    static SPACE: RefCell<Option<Arc<Space>>> = const { RefCell::new(None) };
+}
+
+/// The linear memory of the guest that runs on this thread.
+pub fn current_space() -> Option<Arc<Space>> {
+    SPACE.with_borrow(Clone::clone)
+}
+
+impl HostHome {
+    /// A home with this budget and stack, both in bytes.
+    pub fn new(budget: usize, stack: usize) -> Result<Self, Failure> {
+        Ok(Self {
+            space: Arc::new(Space::new(budget)?),
+            stack: stack + RESERVE,
+            notification: Arc::default(),
+            finished: AtomicBool::new(false),
+            thread: Mutex::new(None),
+        })
+    }
+
+    /// Starts the guest's thread.
+    pub fn launch(guest: &Arc<Guest<Host>>, nudge: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+        let home = &guest.home;
+        let running = guest.clone();
+        let thread = thread::Builder::new().name(guest.name().into()).stack_size(home.stack).spawn(move || {
+            SPACE.set(Some(running.home.space.clone()));
+            running.run();
+            SPACE.set(None);
+            running.home.finished.store(true, Ordering::Release);
+            drop(running);
+            nudge();
+        });
+        *home.thread.lock() = Some(thread.map_err(|_| Failure::Refused("its thread"))?);
+        Ok(())
+    }
+
+    /// Waits for the thread's last instruction.
+    pub fn join(&self) {
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic on it has been printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Home for HostHome {
+    type Region = Region;
+    type Waker = Arc<Notification>;
+
+    fn size(&self) -> u64 {
+        self.space.size() as u64
+    }
+
+    fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress> {
+        self.space.read(address, out)
+    }
+
+    fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress> {
+        self.space.write(address, bytes)
+    }
+
+    fn load(&self, address: u32) -> Result<u32, BadAddress> {
+        Ok(self.space.word(address)?.load(Ordering::Acquire))
+    }
+
+    fn store(&self, address: u32, value: u32) -> Result<(), BadAddress> {
+        self.space.word(address)?.store(value, Ordering::Release);
+        Ok(())
+    }
+
+    fn make_region(&self, bytes: u32) -> Result<Region, Failure> {
+        self.space.make_region(bytes as usize)
+    }
+
+    fn stage(&self, region: Option<(&Arc<Region>, bool)>) {
+        self.space.stage(region);
+    }
+
+    fn unmap(&self, address: u32, bytes: u32) {
+        self.space.unmap(address as usize, bytes as usize);
+    }
+
+    fn finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
+    }
+
+    fn park(&self) {
+        let mut signalled = self.notification.signalled.lock();
+        while !std::mem::take(&mut *signalled) {
+            self.notification.changed.wait(&mut signalled);
+        }
+    }
+
+    fn waker(&self) -> Arc<Notification> {
+        self.notification.clone()
+    }
+
+    fn wake(waker: &Arc<Notification>) {
+        *waker.signalled.lock() = true;
+        waker.changed.notify_one();
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The linear memory of one guest: a reservation of addresses, mapped as far as it has grown, with
+//! windows onto memfds.
+
+use std::{
+    ffi::c_void,
+    os::fd::OwnedFd,
+    ptr,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use rustix::{
+    fs::{MemfdFlags, ftruncate, memfd_create},
+    mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
+};
+use wasm_engine::{MEMORY_GUARD, MEMORY_RESERVATION};
+use wasm_server_core::platform::{BadAddress, Failure};
+
+const SPAN: usize = (MEMORY_RESERVATION + MEMORY_GUARD) as usize;
+
+/// Pages that several guests can have windows onto.
+pub struct Region {
+    pages: OwnedFd,
+    bytes: usize,
+}
+
+impl Region {
+    /// Zeroed pages.
+    pub fn new(bytes: usize) -> Result<Self, Failure> {
+        let refused = |_| Failure::Refused("shared pages");
+        let pages = memfd_create(c"atoll region", MemfdFlags::CLOEXEC).map_err(refused)?;
+        ftruncate(&pages, bytes as u64).map_err(refused)?;
+        Ok(Self { pages, bytes })
+    }
+}
+
+/// See the module.
+pub struct Space {
+    memory: *mut c_void,
+    size: AtomicUsize,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    budget: usize,
+    used: usize,
+    staged: Option<(Arc<Region>, bool)>,
+}
+
+// SAFETY: the reservation is plain address space; who maps what into it is behind the lock, and what
+// is in it is only touched atomically.
+unsafe impl Send for Space {}
+// SAFETY: as above.
+unsafe impl Sync for Space {}
+
+impl Space {
+    /// Reserves the addresses, for a guest with this budget in bytes.
+    pub fn new(budget: usize) -> Result<Self, Failure> {
+        // SAFETY: a fresh mapping at an address of the kernel's choice.
+        let memory = unsafe {
+            mmap_anonymous(ptr::null_mut(), SPAN, ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE)
+        };
+        Ok(Self {
+            memory: memory.map_err(|_| Failure::Exhausted("address space"))?,
+            size: AtomicUsize::new(0),
+            inner: Mutex::new(Inner { budget, used: 0, staged: None }),
+        })
+    }
+
+    /// First address of the linear memory.
+    pub fn memory(&self) -> *mut u8 {
+        self.memory.cast()
+    }
+
+    /// Bytes of the linear memory.
+    pub fn size(&self) -> usize {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// Pages for a region, from this guest's budget.
+    pub fn make_region(&self, bytes: usize) -> Result<Region, Failure> {
+        self.inner.lock().spend(bytes)?;
+        Region::new(bytes)
+    }
+
+    /// See [`wasm_server_core::platform::Home::stage`].
+    pub fn stage(&self, region: Option<(&Arc<Region>, bool)>) {
+        self.inner.lock().staged = region.map(|(region, write)| (region.clone(), write));
+    }
+
+    /// Grows the linear memory to this many bytes: by the staged region, or by fresh pages.
+    pub fn grow_to(&self, size: usize) -> Result<(), Failure> {
+        let mut inner = self.inner.lock();
+        let old = self.size();
+        if size < old || size as u64 > MEMORY_RESERVATION {
+            return Err(Failure::Refused("that size"));
+        }
+        match inner.staged.take() {
+            Some((region, write)) if region.bytes == size - old => self.map_window(old, &region, write)?,
+            Some(_) => return Err(Failure::Refused("a window of another size")),
+            None => {
+                inner.spend(size - old)?;
+                self.map_fresh(old, size - old)?;
+            }
+        }
+        self.size.store(size, Ordering::Release);
+        Ok(())
+    }
+
+    /// Puts private zeroed pages in place of a window.
+    pub fn unmap(&self, address: usize, bytes: usize) {
+        // The window stays if Linux has no memory left, which ends tests and nothing else.
+        let _ = self.map_fresh(address, bytes);
+    }
+
+    fn map_fresh(&self, offset: usize, bytes: usize) -> Result<(), Failure> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        // SAFETY: inside the reservation, which is this space's alone: what is replaced is the
+        // reservation itself or a window that goes away.
+        let mapped = unsafe {
+            let at = self.memory.byte_add(offset);
+            mmap_anonymous(at, bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED)
+        };
+        mapped.map(drop).map_err(|_| Failure::NoMemory("the pages"))
+    }
+
+    fn map_window(&self, offset: usize, region: &Region, write: bool) -> Result<(), Failure> {
+        let access = if write { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
+        // SAFETY: as above.
+        let mapped = unsafe {
+            let at = self.memory.byte_add(offset);
+            mmap(at, region.bytes, access, MapFlags::SHARED | MapFlags::FIXED, &region.pages, 0)
+        };
+        mapped.map(drop).map_err(|_| Failure::Refused("the region's pages"))
+    }
+
+    fn check(&self, address: u32, len: usize) -> Result<*mut u8, BadAddress> {
+        let address = address as usize;
+        if address.checked_add(len).is_some_and(|end| end <= self.size()) {
+            Ok(self.memory().wrapping_add(address))
+        } else {
+            Err(BadAddress)
+        }
+    }
+
+    /// Copies out.
+    pub fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress> {
+        let from = self.check(address, out.len())?;
+        for (i, byte) in out.iter_mut().enumerate() {
+            // SAFETY: inside the memory, all of which is mapped and readable. Relaxed atomics may race
+            // with the guest's own accesses.
+            *byte = unsafe { AtomicU8::from_ptr(from.add(i)) }.load(Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Copies in.
+    pub fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress> {
+        let to = self.check(address, bytes.len())?;
+        for (i, byte) in bytes.iter().enumerate() {
+            // SAFETY: as in `read`; a guest that names a read-only window here ends the process, which
+            // this platform accepts.
+            unsafe { AtomicU8::from_ptr(to.add(i)) }.store(*byte, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The word at an address.
+    pub fn word(&self, address: u32) -> Result<&AtomicU32, BadAddress> {
+        if !address.is_multiple_of(4) {
+            return Err(BadAddress);
+        }
+        let at = self.check(address, 4)?;
+        // SAFETY: inside the memory and aligned; the mapping lives as long as the space.
+        Ok(unsafe { AtomicU32::from_ptr(at.cast()) })
+    }
+}
+
+impl Inner {
+    fn spend(&mut self, bytes: usize) -> Result<(), Failure> {
+        if bytes > self.budget - self.used {
+            return Err(Failure::NoMemory("the pages"));
+        }
+        self.used += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        // SAFETY: the reservation and all in it is this space's alone, and nobody has an address in it
+        // any more.
+        let _ = unsafe { munmap(self.memory, SPAN) };
+    }
+}
