@@ -34,6 +34,9 @@ pub struct Handle(pub u32);
 #[serde(transparent)]
 pub struct Pid(pub u32);
 
+/// Longest text that a hostcall takes, in bytes; what is behind is cut.
+pub const MAX_TEXT: usize = 1024;
+
 /// Bytes of a share token: 128 unguessable bits.
 pub const TOKEN_BYTES: usize = 16;
 

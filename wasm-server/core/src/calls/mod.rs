@@ -14,7 +14,7 @@ pub(crate) mod wake;
 
 use alloc::{string::String, sync::Arc};
 
-use atoll_abi::Error;
+use atoll_abi::{Error, MAX_TEXT};
 use wasmtime::Caller;
 
 use crate::{
@@ -23,9 +23,6 @@ use crate::{
     platform::{BadAddress, Home, Platform},
     report::Ending,
 };
-
-/// Longest text that a call takes, in bytes.
-const MAX_TEXT: usize = 1024;
 
 /// Why a call gives no value.
 pub(crate) enum Refusal {
