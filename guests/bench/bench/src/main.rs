@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Runs the benchmarks one after the other, each alone. Results are lines of the log,
+//! `bench NAME VALUE`, in cycles, which are instructions under QEMU's `-icount`; the last line is
+//! `bench done`.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use userland::{Pid, error, exit::ExitCode, info, process, process::Outcome, time::Instant};
+
+userland::entrypoint!(main);
+
+/// Most guests that run together.
+const MAX_TOGETHER: usize = 2;
+
+/// Groups of guests that run together.
+const BENCHMARKS: [&[&str]; 3] = [
+    &["bench-calls"],
+    &["bench-pong", "bench-ping"],
+    &["bench-start"],
+];
+
+fn main() -> ExitCode {
+    // First of all: it is the time that it took to get here.
+    let booted = Instant::now();
+    info!("bench boot_to_guest {}", booted.nanoseconds());
+    let mut failures = 0;
+    for guests in BENCHMARKS {
+        failures += run(guests);
+    }
+    info!("bench done");
+    ExitCode(failures)
+}
+
+/// Runs some guests together and waits for all of them; answers how many did not do their job.
+fn run(guests: &[&'static str]) -> u32 {
+    let mut failures = 0;
+    let mut running: [Option<(&str, Pid)>; MAX_TOGETHER] = [None; MAX_TOGETHER];
+    for (place, guest) in running.iter_mut().zip(guests) {
+        match process::start(guest) {
+            Ok(pid) => *place = Some((guest, pid)),
+            Err(error) => {
+                error!("{guest} did not start: {error}");
+                failures += 1;
+            }
+        }
+    }
+    // A guest whose peer did not start is ended by the deadline of its spec.
+    for (guest, pid) in running.into_iter().flatten() {
+        match process::wait(pid) {
+            Ok(Outcome::Exited(ExitCode::SUCCESS)) => {}
+            Ok(outcome) => {
+                error!("{guest} {outcome}");
+                failures += 1;
+            }
+            Err(error) => {
+                error!("{guest} cannot be waited for: {error}");
+                failures += 1;
+            }
+        }
+    }
+    failures
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Shared memory. Needs the grant `shared_memory`.
+//!
+//! A [`Region`] is memory that several guests can hold. One that holds it with the right to grant
+//! makes a [`Token`] and hands it to another (through a region that both have, say), which accepts
+//! it. A [`Window`] is where a guest sees a region in its own memory. Nothing is copied: what one
+//! writes, the others see.
+//!
+//! Others may write at any time. So a window gives atomics and copies, never references to plain
+//! memory, and what is read from one is an allegation until it is checked. A doorbell comes with each
+//! region: see [`wake`](crate::wake).
+
+use core::{
+    fmt,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use atoll_abi::{Error, Handle, Rights, TOKEN_BYTES};
+
+use crate::sys::shared::Shared;
+
+/// A capability for a shared region.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Region {
+    handle: Handle,
+}
+
+impl Region {
+    /// The region that this handle designates, if it does: a wrong handle shows at the first call.
+    pub const fn from_handle(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    /// Its handle.
+    pub const fn handle(&self) -> Handle {
+        self.handle
+    }
+}
+
+#[cfg(target_family = "wasm")]
+impl Region {
+    /// Makes a region of so many [`PAGE`](crate::PAGE)s, zeroed, out of the guest's memory budget.
+    /// This guest has every right to it, and when it ends, the region is gone.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`], [`Error::TooMany`], or [`Error::InvalidArgument`] for no pages or more
+    /// than the server makes at once.
+    pub fn alloc(pages: u32) -> Result<Self, Error> {
+        crate::sys::calls::alloc(pages).map(Self::from_handle)
+    }
+
+    /// Takes up what a token stands for.
+    ///
+    /// # Errors
+    /// [`Error::BadToken`] if there is no such token, or somebody took it up before.
+    pub fn accept(token: &Token) -> Result<Self, Error> {
+        crate::sys::calls::accept(&token.0).map(Self::from_handle)
+    }
+
+    /// Makes a token that gives one other guest at most these rights.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] without the right to grant, or for rights that the handle has not.
+    pub fn share(&self, rights: Rights) -> Result<Token, Error> {
+        let mut token = Token([0; TOKEN_BYTES]);
+        crate::sys::calls::share(self.handle, rights, &mut token.0)?;
+        Ok(token)
+    }
+
+    /// Makes a window onto the region, with the right to read and perhaps to write.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] for rights that the handle has not, [`Error::NoAddressSpace`] or
+    /// [`Error::TooMany`] when there is no room for one more, [`Error::Revoked`].
+    pub fn attach(&self, rights: Rights) -> Result<Window, Error> {
+        let len = self.size()?;
+        let shared = crate::sys::calls::attach(self.handle, rights, len)?;
+        Ok(Window::new(shared, rights))
+    }
+
+    /// Bytes of the region.
+    ///
+    /// # Errors
+    /// [`Error::BadHandle`], [`Error::Revoked`].
+    pub fn size(&self) -> Result<u32, Error> {
+        crate::sys::calls::size(self.handle)
+    }
+}
+
+/// Stands for a capability that one guest gives another: 128 bits that nobody can guess. Whoever
+/// has them can take the capability up, once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token([u8; TOKEN_BYTES]);
+
+impl Token {
+    /// Bytes of a token.
+    pub const BYTES: usize = TOKEN_BYTES;
+
+    /// A token that came as bytes.
+    pub const fn from_bytes(bytes: [u8; TOKEN_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to hand over.
+    pub const fn to_bytes(&self) -> [u8; TOKEN_BYTES] {
+        self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    /// Without the bits: they are a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// A window onto a region. It is taken away when this is dropped.
+///
+/// Offsets are in bytes from its begin. One that is not inside, or not aligned as the access needs,
+/// is refused with [`Error::InvalidArgument`]; writing through a window without the right to, with
+/// [`Error::Denied`]. After the region was revoked the window shows memory of this guest alone.
+#[derive(Debug)]
+pub struct Window {
+    shared: Shared,
+    rights: Rights,
+}
+
+impl Window {
+    #[cfg(any(test, target_family = "wasm"))]
+    pub(crate) const fn new(shared: Shared, rights: Rights) -> Self {
+        Self { shared, rights }
+    }
+
+    /// Bytes it shows.
+    #[expect(clippy::len_without_is_empty, reason = "a region has a page at least")]
+    pub const fn len(&self) -> u32 {
+        self.shared.len()
+    }
+
+    /// The word at this offset, a multiple of 4, to be read and written.
+    ///
+    /// # Errors
+    /// See [`Window`].
+    pub fn word(&self, offset: u32) -> Result<&AtomicU32, Error> {
+        self.check_writable()?;
+        self.shared.word(offset).ok_or(Error::InvalidArgument)
+    }
+
+    /// Reads the word at this offset, a multiple of 4.
+    ///
+    /// # Errors
+    /// See [`Window`].
+    pub fn load(&self, offset: u32, order: Ordering) -> Result<u32, Error> {
+        let word = self.shared.word(offset).ok_or(Error::InvalidArgument)?;
+        Ok(word.load(order))
+    }
+
+    /// Writes the word at this offset, a multiple of 4.
+    ///
+    /// # Errors
+    /// See [`Window`].
+    pub fn store(&self, offset: u32, value: u32, order: Ordering) -> Result<(), Error> {
+        self.word(offset)?.store(value, order);
+        Ok(())
+    }
+
+    /// Copies bytes out, each by itself and in no order: a word that is stored with release after
+    /// they were written, and loaded with acquire before, says that they are there.
+    ///
+    /// # Errors
+    /// See [`Window`].
+    pub fn read(&self, offset: u32, buffer: &mut [u8]) -> Result<(), Error> {
+        let bytes = self.shared.bytes(offset, buffer.len());
+        for (to, from) in buffer.iter_mut().zip(bytes.ok_or(Error::InvalidArgument)?) {
+            *to = from.load(Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Copies bytes in, as [`Window::read`] copies them out.
+    ///
+    /// # Errors
+    /// See [`Window`].
+    pub fn write(&self, offset: u32, bytes: &[u8]) -> Result<(), Error> {
+        self.check_writable()?;
+        let places = self.shared.bytes(offset, bytes.len());
+        for (from, to) in bytes.iter().zip(places.ok_or(Error::InvalidArgument)?) {
+            to.store(*from, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// A store through a read-only window would end the guest.
+    fn check_writable(&self) -> Result<(), Error> {
+        if self.rights.contains(Rights::WRITE) {
+            Ok(())
+        } else {
+            Err(Error::Denied)
+        }
+    }
+}
+
+#[cfg(target_family = "wasm")]
+impl Drop for Window {
+    fn drop(&mut self) {
+        // Refused only if the region was revoked, and the window with it.
+        let _ = crate::sys::calls::detach(&self.shared);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static WORDS: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
+
+    #[test]
+    fn offsets_are_checked() {
+        let window = Window::new(Shared::of(&WORDS), Rights::READ_WRITE);
+        assert_eq!(window.len(), 16);
+        assert!(window.word(0).is_ok() && window.word(12).is_ok());
+        for offset in [1, 2, 3, 13, 16, 20, u32::MAX, u32::MAX - 3] {
+            assert_eq!(
+                window.word(offset).err(),
+                Some(Error::InvalidArgument),
+                "{offset}"
+            );
+            assert_eq!(
+                window.load(offset, Ordering::Relaxed),
+                Err(Error::InvalidArgument)
+            );
+        }
+        assert_eq!(window.read(0, &mut [0; 17]), Err(Error::InvalidArgument));
+        assert_eq!(window.read(16, &mut [0; 1]), Err(Error::InvalidArgument));
+        assert_eq!(window.read(16, &mut []), Ok(()));
+        assert_eq!(window.write(u32::MAX, &[0; 2]), Err(Error::InvalidArgument));
+    }
+
+    #[test]
+    fn rights_are_checked() {
+        let window = Window::new(Shared::of(&WORDS), Rights::READ);
+        assert_eq!(window.word(0).err(), Some(Error::Denied));
+        assert_eq!(window.store(0, 1, Ordering::Relaxed), Err(Error::Denied));
+        assert_eq!(window.write(0, &[1]), Err(Error::Denied));
+        assert!(window.load(0, Ordering::Relaxed).is_ok());
+    }
+
+    #[test]
+    fn bytes_and_words_are_the_same_memory() {
+        static WORDS: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+        let window = Window::new(Shared::of(&WORDS), Rights::READ_WRITE);
+        window.write(3, &[1, 2, 3]).unwrap();
+        let mut bytes = [0; 8];
+        window.read(0, &mut bytes).unwrap();
+        assert_eq!(bytes, [0, 0, 0, 1, 2, 3, 0, 0]);
+        window
+            .store(4, u32::from_ne_bytes([9; 4]), Ordering::Release)
+            .unwrap();
+        window.read(0, &mut bytes).unwrap();
+        assert_eq!(bytes, [0, 0, 0, 1, 9, 9, 9, 9]);
+    }
+
+    #[test]
+    fn a_token_keeps_its_secret() {
+        let token = Token::from_bytes([0xab; 16]);
+        assert_eq!(alloc::format!("{token:?}"), "Token(..)");
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the guest was told at its start: its name, arguments, environment and capabilities.
+//!
+//! ```ignore
+//! let start = Start::read()?;
+//! let rounds: u32 = start.value("rounds").and_then(|v| v.parse().ok()).unwrap_or(100);
+//! let link = start.region("link").ok_or(Error::NotFound)?;
+//! ```
+
+use atoll_abi::{Error, Handle, Params};
+
+use crate::shm::Region;
+
+/// The start parameters.
+#[derive(Clone, Debug)]
+pub struct Start {
+    params: Params,
+}
+
+impl Start {
+    /// Asks the server.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the answer cannot be understood: the server is of another
+    /// version.
+    #[cfg(target_family = "wasm")]
+    pub fn read() -> Result<Self, Error> {
+        let len = crate::sys::calls::params(&mut [])?;
+        let mut message = alloc::vec![0; len as usize];
+        crate::sys::calls::params(&mut message)?;
+        Self::decode(&message)
+    }
+
+    /// Reads the server's message.
+    #[cfg(any(test, target_family = "wasm"))]
+    fn decode(message: &[u8]) -> Result<Self, Error> {
+        let params = postcard::from_bytes(message).map_err(|_| Error::InvalidArgument)?;
+        Ok(Self { params })
+    }
+
+    /// The guest's name in the spec.
+    pub fn name(&self) -> &str {
+        &self.params.name
+    }
+
+    /// The arguments, in the order of the spec.
+    pub fn args(&self) -> impl Iterator<Item = &str> {
+        self.params.args.iter().map(|arg| arg.as_str())
+    }
+
+    /// The value of the first argument `key=value`.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.args().find_map(|arg| value_of(arg, key))
+    }
+
+    /// The value of an environment variable.
+    pub fn env(&self, key: &str) -> Option<&str> {
+        self.params
+            .env
+            .iter()
+            .find_map(|entry| value_of(entry, key))
+    }
+
+    /// The handle in the slot of this name.
+    pub fn handle(&self, slot: &str) -> Option<Handle> {
+        let cap = self.params.caps.iter().find(|cap| cap.name == slot)?;
+        Some(cap.handle)
+    }
+
+    /// The shared region in the slot of this name.
+    pub fn region(&self, slot: &str) -> Option<Region> {
+        self.handle(slot).map(Region::from_handle)
+    }
+}
+
+fn value_of<'a>(entry: &'a str, key: &str) -> Option<&'a str> {
+    let (name, value) = entry.split_once('=')?;
+    (name == key).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use atoll_abi::Cap;
+
+    fn message() -> Vec<u8> {
+        let params = Params {
+            name: "ping".into(),
+            args: ["verbose", "rounds=10", "rounds=20", "to=a=b"]
+                .map(Into::into)
+                .into(),
+            env: ["HOME=/", "EMPTY="].map(Into::into).into(),
+            caps: [("link", 7), ("other", 9)]
+                .map(|(name, handle)| Cap {
+                    name: name.into(),
+                    handle: Handle(handle),
+                })
+                .into(),
+        };
+        postcard::to_allocvec(&params).unwrap()
+    }
+
+    #[test]
+    fn finds_by_name() {
+        let start = Start::decode(&message()).unwrap();
+        assert_eq!(start.name(), "ping");
+        assert_eq!(start.args().count(), 4);
+        assert_eq!(start.value("rounds"), Some("10"));
+        assert_eq!(start.value("to"), Some("a=b"));
+        assert_eq!(start.value("verbose"), None);
+        assert_eq!(start.value("round"), None);
+        assert_eq!(start.env("HOME"), Some("/"));
+        assert_eq!(start.env("EMPTY"), Some(""));
+        assert_eq!(start.env("PATH"), None);
+        assert_eq!(start.handle("other"), Some(Handle(9)));
+        assert_eq!(start.handle("third"), None);
+    }
+
+    #[test]
+    fn refuses_what_is_cut_off() {
+        let message = message();
+        for len in 0..message.len() {
+            let cut = Start::decode(&message[..len]).map(|start| start.params);
+            assert_eq!(cut, Err(Error::InvalidArgument), "{len} bytes");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The one room of unsafe code of the guest library, and of the guests.
+//!
+//! Three facts carry the arguments in here. A guest has one thread, and a hostcall does not call back
+//! into the guest: so nothing in the guest runs at the same time as anything else in it. The server
+//! is trusted: it writes to the guest's memory only where a hostcall or the mailbox says, and answers
+//! what the ABI says. Other guests are not: they write at any time, but only to the windows onto
+//! regions that they have too.
+#![allow(unsafe_code)]
+
+#[cfg(target_family = "wasm")]
+pub(crate) mod calls;
+#[cfg(target_family = "wasm")]
+pub(crate) mod entry;
+#[cfg(all(target_family = "wasm", feature = "faults"))]
+pub mod faults;
+#[cfg(target_family = "wasm")]
+mod heap;
+pub(crate) mod shared;

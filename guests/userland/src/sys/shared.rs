@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Memory that others may write at any time.
+
+use core::{
+    ptr::with_exposed_provenance,
+    sync::atomic::{AtomicU8, AtomicU32},
+};
+
+/// A stretch of such memory. It stays memory of this program for as long as the program runs.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    address: usize,
+    len: u32,
+}
+
+impl Shared {
+    /// The `len` bytes at `address`.
+    ///
+    /// # Safety
+    /// The address is a multiple of 4 and exposed; the bytes are mapped from now on to the end of the
+    /// program, no Rust reference to them exists or will, except to atomics, and all who write them
+    /// do it with atomic accesses or are outside this program.
+    pub(crate) const unsafe fn new(address: usize, len: u32) -> Self {
+        Self { address, len }
+    }
+
+    /// These words.
+    #[cfg(test)]
+    pub(crate) fn of(words: &'static [AtomicU32]) -> Self {
+        let address = words.as_ptr().expose_provenance();
+        let len = size_of_val(words) as u32;
+        // SAFETY: static, aligned as its elements are, and atomic.
+        unsafe { Self::new(address, len) }
+    }
+
+    /// Where it begins.
+    #[cfg(target_family = "wasm")]
+    pub(crate) const fn address(&self) -> u32 {
+        self.address as u32
+    }
+
+    /// Bytes.
+    pub(crate) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The word at this offset; none if that is not a multiple of 4 or not inside.
+    pub(crate) fn word(&self, offset: u32) -> Option<&AtomicU32> {
+        if !offset.is_multiple_of(4) || offset.checked_add(4)? > self.len {
+            return None;
+        }
+        let word = with_exposed_provenance::<AtomicU32>(self.address + offset as usize);
+        // SAFETY: inside, so mapped, and aligned: both by the promises of `new` and the check above.
+        // Whatever is written there by others, an atomic load gives some number.
+        Some(unsafe { &*word })
+    }
+
+    /// The `len` bytes at this offset; none if they are not inside.
+    pub(crate) fn bytes(&self, offset: u32, len: usize) -> Option<&[AtomicU8]> {
+        let end = (offset as usize).checked_add(len)?;
+        if end > self.len as usize {
+            return None;
+        }
+        let first = with_exposed_provenance::<AtomicU8>(self.address + offset as usize);
+        // SAFETY: as in `word`; a byte is always aligned.
+        Some(unsafe { core::slice::from_raw_parts(first, len) })
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Formatting without a heap: text that is cut at a size.
+
+use core::fmt;
+
+/// Text of at most `N` bytes; what does not fit is dropped.
+pub(crate) struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+    full: bool,
+}
+
+impl<const N: usize> Text<N> {
+    /// No text.
+    pub(crate) const fn new() -> Self {
+        Self {
+            bytes: [0; N],
+            len: 0,
+            full: false,
+        }
+    }
+
+    /// The text so far, in UTF-8.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl<const N: usize> fmt::Write for Text<N> {
+    /// Takes as many whole characters as fit. Once something did not fit, nothing does: text with a
+    /// hole in the middle would mislead.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = if self.full { 0 } else { N - self.len };
+        let cut = text.floor_char_boundary(room);
+        self.full |= cut < text.len();
+        let taken = text.as_bytes().get(..cut).unwrap_or_default();
+        if let Some(place) = self.bytes.get_mut(self.len..self.len + cut) {
+            place.copy_from_slice(taken);
+            self.len += cut;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::fmt::Write as _;
+
+    #[test]
+    fn takes_what_fits() {
+        let mut text = Text::<8>::new();
+        write!(text, "{}-{}", 12, "ab").unwrap();
+        assert_eq!(text.as_bytes(), b"12-ab");
+        write!(text, "cde").unwrap();
+        assert_eq!(text.as_bytes(), b"12-abcde");
+        write!(text, "f").unwrap();
+        assert_eq!(text.as_bytes(), b"12-abcde");
+    }
+
+    #[test]
+    fn cuts_between_characters_and_leaves_no_hole() {
+        let mut text = Text::<4>::new();
+        write!(text, "abc").unwrap();
+        write!(text, "é").unwrap();
+        write!(text, "d").unwrap();
+        assert_eq!(text.as_bytes(), b"abc");
+    }
+}
