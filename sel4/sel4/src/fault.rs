@@ -82,7 +82,7 @@ faults! {
         x5: get_x5 = sys::seL4_UnknownSyscall_X5, "Register.";
         x6: get_x6 = sys::seL4_UnknownSyscall_X6, "Register.";
         x7: get_x7 = sys::seL4_UnknownSyscall_X7, "Register.";
-        fault_ip: get_fault_ip = sys::seL4_UnknownSyscall_FaultIP, "Where the thread goes on.";
+        fault_ip: get_fault_ip = sys::seL4_UnknownSyscall_FaultIP, "Address of the system call instruction; a reply that leaves it as it is repeats the call.";
         sp: get_sp = sys::seL4_UnknownSyscall_SP, "Stack pointer.";
         lr: get_lr = sys::seL4_UnknownSyscall_LR, "Exception link register.";
         spsr: get_spsr = sys::seL4_UnknownSyscall_SPSR, "Saved program status.";

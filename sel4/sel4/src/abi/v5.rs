@@ -37,7 +37,12 @@ pub(crate) const fn cap_rights(
     seL4_CapRights::new(grant as seL4_Word, read as seL4_Word, write as seL4_Word)
 }
 
+/// No guard at all is the word 0, which the kernel takes for "leave the guard as it is", as in later
+/// versions.
 pub(crate) const fn cnode_cap_data(guard: seL4_Word, guard_size: usize) -> seL4_Word {
+    if guard == 0 && guard_size == 0 {
+        return 0;
+    }
     seL4_CapData_Guard::new(guard, guard_size as seL4_Word).0[0]
 }
 
