@@ -41,7 +41,7 @@ say = @echo '==> $(1)'
 # Programs for seL4, one a package of the same name.
 PROGRAMS := sel4-loader root-task wasm-server
 # Guests, one a package of the same name.
-GUESTS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard guests/demos/*/Cargo.toml)))
+GUESTS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard guests/demos/*/Cargo.toml guests/bench/*/Cargo.toml)))
 # Packages that are built and tested on the host are Cargo.toml's default-members.
 
 AARCH64 := --target aarch64-unknown-none -Zbuild-std=core,alloc,compiler_builtins \
@@ -53,8 +53,10 @@ OWN_PREFIX := $(BUILD)/kernel/$(KERNEL)
 PREFIX     := $(or $(abspath $(SEL4_PREFIX)),$(OWN_PREFIX))
 
 KERNEL_FILE   := $(PREFIX)/bin/kernel.elf
-PROGRAM_FILES := $(PROGRAMS:%=$(CARGO_TARGET_DIR)/aarch64-unknown-none/image/%)
-GUEST_FILES   := $(GUESTS:%=$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest/%.wasm)
+PROGRAM_DIR   := $(CARGO_TARGET_DIR)/aarch64-unknown-none/image
+PROGRAM_FILES := $(PROGRAMS:%=$(PROGRAM_DIR)/%)
+GUEST_DIR     := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
+GUEST_FILES   := $(GUESTS:%=$(GUEST_DIR)/%.wasm)
 ATOLL         := $(CARGO_TARGET_DIR)/tool/atoll
 ARCHIVE       := $(BUILD)/guests.archive
 IMAGE         := $(BUILD)/atoll.elf
@@ -97,9 +99,10 @@ $(ATOLL): FORCE | setup
 	$(call say,host tool)
 	@$(CARGO) build --profile tool --bin atoll
 
-$(PROGRAM_FILES) &: FORCE | kernel
-	$(call say,loader and root task and process server)
-	@SEL4_PREFIX=$(PREFIX) $(CARGO) build --profile image $(AARCH64) $(PROGRAMS:%=-p %)
+# One call each: together, Cargo would give a crate that two of them use the features of both.
+$(PROGRAM_FILES): $(PROGRAM_DIR)/%: FORCE | kernel
+	$(call say,$*)
+	@SEL4_PREFIX=$(PREFIX) $(CARGO) build --profile image $(AARCH64) -p $*
 
 $(GUEST_FILES) &: FORCE | setup
 	$(call say,guests)
@@ -137,7 +140,9 @@ clippy: | kernel
 	$(call say,clippy: host)
 	@$(CLIPPY) --profile tool --all-targets -- -D warnings
 	$(call say,clippy: seL4)
-	@SEL4_PREFIX=$(PREFIX) $(CLIPPY) --profile image $(AARCH64) $(PROGRAMS:%=-p %) -- -D warnings
+	@for program in $(PROGRAMS); do \
+		SEL4_PREFIX=$(PREFIX) $(CLIPPY) --profile image $(AARCH64) -p $$program -- -D warnings; \
+	done
 	$(call say,clippy: guests)
 	@$(CLIPPY) --profile guest $(WASM32) $(GUESTS:%=-p %) -- -D warnings
 
