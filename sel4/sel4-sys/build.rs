@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Some(prefix) = env::var_os("SEL4_PREFIX").filter(|prefix| !prefix.is_empty()) else {
         println!(
             "cargo::error=SEL4_PREFIX is not set: it names the directory of an installed seL4 kernel. \
-             `make -C sel4/kernel` builds the default one into build/kernel/release; the top Makefile's targets set the variable."
+             `make kernel` builds the default one, SEL4_PREFIX=build/kernel/release; the Makefile's own targets set the variable."
         );
         return Ok(());
     };

@@ -8,6 +8,11 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let says =
         |key: &str, value: &str| env::var(format!("DEP_SEL4_{key}")).is_ok_and(|v| v == value);
+    if !says("ABI", "5") {
+        println!(
+            "cargo::error=the kernel at SEL4_PREFIX has an interface later than that of seL4 5.0.0, for which src/abi/ has no module yet"
+        );
+    }
     for (cfg, on) in [
         ("sel4_abi_5", says("ABI", "5")),
         ("sel4_debug_build", says("DEBUG_BUILD", "true")),

@@ -46,6 +46,33 @@ pub enum Abi {
     Later,
 }
 
+impl Abi {
+    /// Options that the project's programs rely on: a kernel without one boots and then fails in ways
+    /// that are hard to understand.
+    fn check(self, config: &Config) -> Result<()> {
+        const ALWAYS: [(&str, &str); 2] = [
+            ("EXPORT_PTMR_USER", "user threads need the physical timer"),
+            ("EXPORT_VCNT_USER", "user threads need the virtual counter"),
+        ];
+        // Seen from a 64-bit kernel, this option means that TPIDR_EL0 is the thread's own.
+        const V5: [(&str, &str); 1] = [(
+            "IPC_BUF_GLOBALS_FRAME",
+            "TPIDR_EL0 has to be free for thread-local storage",
+        )];
+        let of_version: &[_] = if self == Self::V5 { &V5 } else { &[] };
+        match ALWAYS
+            .iter()
+            .chain(of_version)
+            .find(|(key, _)| !config.is_on(key))
+        {
+            Some((key, reason)) => Err(Error::new(format!(
+                "the kernel was configured without {key}: {reason}"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Include directories below the prefix, for AArch64.
 const INCLUDES: [&str; 3] = [
     "libsel4/include",
@@ -187,10 +214,44 @@ pub fn generate(prefix: &Path) -> Result<Output> {
     } else {
         Abi::Later
     };
+    abi.check(&config)?;
     Ok(Output {
         code,
         config,
         abi,
         inputs: reader.inputs,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(options: &[&str]) -> Config {
+        let on = options
+            .iter()
+            .map(|key| ((*key).to_owned(), Value::Bool(true)));
+        Config(on.collect())
+    }
+
+    #[test]
+    fn a_missing_option_is_named() {
+        let all = config(&[
+            "EXPORT_PTMR_USER",
+            "EXPORT_VCNT_USER",
+            "IPC_BUF_GLOBALS_FRAME",
+        ]);
+        assert!(Abi::V5.check(&all).is_ok());
+        let without_tls = config(&["EXPORT_PTMR_USER", "EXPORT_VCNT_USER"]);
+        assert!(Abi::Later.check(&without_tls).is_ok());
+        let error = Abi::V5.check(&without_tls).unwrap_err().to_string();
+        assert!(error.contains("IPC_BUF_GLOBALS_FRAME"));
+        assert!(Abi::Later.check(&config(&["EXPORT_VCNT_USER"])).is_err());
+    }
+
+    #[test]
+    fn a_prefix_that_is_none_is_named() {
+        let error = generate(Path::new("/nonexistent")).unwrap_err().to_string();
+        assert!(error.contains("gen_config.json") && error.contains("/nonexistent"));
+    }
 }
