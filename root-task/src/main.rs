@@ -60,8 +60,10 @@ fn boot(bootinfo: &sel4::BootInfoPtr) -> Result<(System, Vec<Server, MAX_SERVERS
     let mut memory = memory(bootinfo).map_err(Problem::of_image)?;
     let windows = vspace::root_tables(&mut memory).map_err(Problem::of_image)?;
     let mut objects = Objects::default();
-    objects.make_placed(&spec, &mut memory)?;
+    let placed = objects.make_placed(&spec, &mut memory);
+    // First, so that a failure can be read.
     console::start(&spec, &objects, windows)?;
+    placed?;
     println!(
         "root task: {} with {} objects",
         spec.file,

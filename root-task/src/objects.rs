@@ -83,12 +83,14 @@ impl Objects {
     }
 
     /// Makes what is tied to a place: physical addresses, which others might take otherwise, and
-    /// interrupts.
+    /// interrupts. One failure does not keep the others from being made, the console among them; the
+    /// first is returned.
     pub fn make_placed(
         &mut self,
         spec: &Reader<'static>,
         memory: &mut Memory,
     ) -> Result<(), Failure> {
+        let mut result = Ok(());
         for (_, object) in spec.iter() {
             let made = match object.kind {
                 Kind::Untyped {
@@ -105,11 +107,16 @@ impl Objects {
                 Kind::Irq { number } => irq_handler(memory, number).map(Some),
                 _ => Ok(None),
             };
-            let made = made.map_err(|problem| problem.of(spec.file, &object))?;
             // The blob has no more objects than this has room for.
-            let _ = self.slots.push(made);
+            let _ = self.slots.push(match made {
+                Ok(slot) => slot,
+                Err(problem) => {
+                    result = result.and(Err(problem.of(spec.file, &object)));
+                    None
+                }
+            });
         }
-        Ok(())
+        result
     }
 
     /// Makes the rest, the largest first so that no memory is lost to alignment: objects and the
