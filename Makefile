@@ -58,7 +58,8 @@ PROGRAM_FILES := $(PROGRAMS:%=$(PROGRAM_DIR)/%)
 GUEST_DIR     := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 GUEST_FILES   := $(GUESTS:%=$(GUEST_DIR)/%.wasm)
 ATOLL         := $(CARGO_TARGET_DIR)/tool/atoll
-ARCHIVE       := $(BUILD)/guests.archive
+ARCHIVE       := $(BUILD)/archive.bin
+PUBLIC_KEY    := $(BUILD)/keys/archive.pub
 IMAGE         := $(BUILD)/atoll.elf
 
 .PHONY: help setup kernel image run bench test lint fmt fmt-check hygiene clippy unit-tests \
@@ -93,7 +94,13 @@ ifeq ($(PREFIX),$(OWN_PREFIX))
 $(KERNEL_FILE): FORCE | setup
 	$(call say,kernel ($(KERNEL)))
 	@$(MAKE) -C sel4/kernel OUT=$(BUILD)/kernel $(KERNEL)
+else
+$(KERNEL_FILE):
+	@echo 'SEL4_PREFIX names no installed kernel: there is no $@' >&2; exit 1
 endif
+
+$(SPEC):
+	@echo 'SPEC: there is no file $@' >&2; exit 1
 
 $(ATOLL): FORCE | setup
 	$(call say,host tool)
@@ -112,6 +119,25 @@ $(GUEST_FILES) &: FORCE | setup
 $(BUILD)/settings: FORCE
 	@mkdir -p $(@D)
 	@echo '$(SPEC) $(PREFIX)' | cmp -s - $@ || echo '$(SPEC) $(PREFIX)' >$@
+
+# The archive of compiled guests, signed with a key that is made here the first time.
+$(ARCHIVE): $(ATOLL) $(GUEST_FILES)
+	$(call say,guests to machine code)
+	@$(ATOLL) build --out $@ --keys $(dir $(PUBLIC_KEY)) --cache $(BUILD)/aot $(GUEST_FILES)
+
+image: $(IMAGE)
+
+$(IMAGE): $(ATOLL) $(KERNEL_FILE) $(PROGRAM_FILES) $(ARCHIVE) $(SPEC) $(BUILD)/settings
+	$(call say,boot image of $(SPEC))
+	@$(call atoll-image,$(SPEC)) --out $@
+
+# The command for a boot image of a spec.
+atoll-image = $(ATOLL) image --spec $(1) --kernel $(KERNEL_FILE) --loader $(PROGRAM_DIR)/sel4-loader \
+	--root-task $(PROGRAM_DIR)/root-task --program wasm-server=$(PROGRAM_DIR)/wasm-server \
+	--archive $(ARCHIVE) --key $(PUBLIC_KEY) --modules $(GUEST_DIR)
+
+run: $(IMAGE)
+	@$(ATOLL) run $(IMAGE)
 
 clean:
 	rm -rf $(BUILD) $(CARGO_TARGET_DIR)
@@ -153,7 +179,8 @@ reproducible: | setup
 # Programs for seL4 that keep what can be tested on the host in a library of theirs.
 TARGET_LIBS := sel4-loader
 
-unit-tests: | setup
+# Some look at the guests as they were built, and run them on the host.
+unit-tests: $(GUEST_FILES)
 	$(call say,unit tests)
-	@$(CARGO) test --profile tool
+	@ATOLL_GUESTS=$(GUEST_DIR) $(CARGO) test --profile tool
 	@$(CARGO) test --profile tool $(TARGET_LIBS:%=-p %) --lib
