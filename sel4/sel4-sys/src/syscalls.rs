@@ -262,6 +262,7 @@ pub fn debug_cap_identify(cap: seL4_CPtr) -> seL4_Word {
         cap,
         seL4_MessageInfo([0]),
         [0; REGISTERS],
+        core::ptr::null_mut(),
     )
     .badge
 }
