@@ -73,7 +73,7 @@ fn stop() -> ! {
     }
 }
 
-/// The stack pointer and the return addresses of the calling functions.
+/// The stack pointer and the addresses of the calls that lead here.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers {
     sp: usize,
@@ -110,7 +110,12 @@ impl fmt::Display for Registers {
             // SAFETY: The two words lie within the first thread's stack, above the stack pointer; they
             // are plain memory whatever they hold.
             let [next, return_address] = unsafe { record.read_volatile() };
-            write!(f, " {return_address:#x}")?;
+            if return_address == 0 {
+                break;
+            }
+            // The call instruction, not the one behind it: that may belong to another function, since
+            // calls that never return end theirs.
+            write!(f, " {:#x}", return_address.wrapping_sub(4))?;
             lowest = frame + 16;
             frame = next;
         }

@@ -90,6 +90,7 @@ unsafe extern "C" fn _start() -> ! {
         "sub x1, x1, x0",
         "mov sp, x1",
         "mov x0, x19",
+        "mov x30, xzr",
         "b {start}",
         stack_top = sym __sel4_root_task__stack_top,
         tls_size = sym tls_size,
