@@ -4,7 +4,7 @@
 use alloc::{string::String, vec::Vec};
 
 use atoll_abi::Group;
-use capdl::blob::{Cap, HostcallGroup, Kind, Object, ObjectId, Spec, Start, Target};
+use capdl::blob::{Cap, HostcallGroup, Kind, Object, ObjectId, Reader, Start, Target};
 
 /// A guest of the spec.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Description {
     ///
     /// # Errors
     /// What is wrong with it, for people.
-    pub fn of(spec: &Spec<'_>, object: &Object<'_>, server: ObjectId) -> Result<Option<Self>, String> {
+    pub fn of(spec: &Reader<'_>, object: &Object<'_>, server: ObjectId) -> Result<Option<Self>, String> {
         let Kind::WasmGuest(guest) = &object.kind else { return Ok(None) };
         if guest.server != server {
             return Ok(None);
@@ -62,7 +62,7 @@ impl Description {
         for cap in &object.caps {
             match cap.target {
                 Target::Hostcalls(group) => groups.push(group_of(group)),
-                Target::Object(id) => match spec.object(id).map(|o| &o.kind) {
+                Target::Object(id) => match spec.object(id).map(|o| o.kind) {
                     Some(Kind::Untyped { .. }) => budget = Some(id),
                     Some(Kind::Channel { .. }) => {
                         channels.push(ChannelCap { slot: cap.slot.into(), channel: id, rights: rights_of(cap) });

@@ -4,7 +4,7 @@
 use alloc::string::String;
 use core::fmt::{self, Write as _};
 
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
 use crate::guest::{Outcome, Reason};
 
@@ -45,21 +45,35 @@ pub(crate) fn outcome(error: &wasmtime::Error, module: &str) -> Outcome {
         (None, None) => write!(text, "{:#}", error),
     };
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        for frame in backtrace.frames() {
-            let _ = write!(text, "\n    at {module}!");
-            let _ = match frame.func_name() {
-                Some(name) => write!(text, "{}", rustc_demangle::demangle(name)),
-                None => write!(text, "function {}", frame.func_index()),
-            };
-            if let Some(offset) = frame.func_offset() {
-                let _ = write!(text, " + {offset:#x}");
+        let mut frames = backtrace.frames().iter().map(|frame| place(frame, module)).peekable();
+        while let Some(frame) = frames.next() {
+            let mut more = 0;
+            while frames.next_if_eq(&frame).is_some() {
+                more += 1;
             }
-            if let Some(offset) = frame.module_offset() {
-                let _ = write!(text, " (wasm offset {offset:#x})");
+            let _ = write!(text, "\n    at {frame}");
+            if more > 0 {
+                let _ = write!(text, ", {more} times more");
             }
         }
     }
     Outcome::Failed(text)
+}
+
+/// Where a frame is, by module, function and offsets.
+fn place(frame: &FrameInfo, module: &str) -> String {
+    let mut text = String::new();
+    let _ = match frame.func_name() {
+        Some(name) => write!(text, "{module}!{}", rustc_demangle::demangle(name)),
+        None => write!(text, "{module}!function {}", frame.func_index()),
+    };
+    if let Some(offset) = frame.func_offset() {
+        let _ = write!(text, " + {offset:#x}");
+    }
+    if let Some(offset) = frame.module_offset() {
+        let _ = write!(text, " (wasm offset {offset:#x})");
+    }
+    text
 }
 
 /// wasmtime's names, without its prefix.

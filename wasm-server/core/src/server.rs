@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use atoll_abi::{Error, Level, Pid};
-use capdl::blob::{Kind, ObjectId, Spec, Start};
+use capdl::blob::{Kind, ObjectId, Reader, Start, Target};
 use wasm_archive::Archive;
 
 use crate::{
@@ -64,11 +64,11 @@ impl<P: Platform> Server<P> {
     ///
     /// # Errors
     /// What is wrong with the spec or missing, for people.
-    pub fn new(platform: P, spec: &Spec<'_>, id: ObjectId, archive: Archive<'static>) -> Result<Arc<Self>, SetupError> {
+    pub fn new(platform: P, spec: &Reader<'_>, id: ObjectId, archive: Archive<'static>) -> Result<Arc<Self>, SetupError> {
         let mut places = Vec::new();
         let mut channels = BTreeMap::new();
-        for object in &spec.objects {
-            let Some(description) = Description::of(spec, object, id)? else { continue };
+        for (_, object) in spec.iter() {
+            let Some(description) = Description::of(spec, &object, id)? else { continue };
             for cap in &description.channels {
                 if !channels.contains_key(&cap.channel) {
                     channels.insert(cap.channel, Arc::new(make_channel(&platform, spec, cap.channel)?));
@@ -311,12 +311,12 @@ impl<P: Platform> Server<P> {
     }
 }
 
-fn make_channel<P: Platform>(platform: &P, spec: &Spec<'_>, id: ObjectId) -> Result<Region<P>, SetupError> {
+fn make_channel<P: Platform>(platform: &P, spec: &Reader<'_>, id: ObjectId) -> Result<Region<P>, SetupError> {
     let object = spec.object(id).ok_or("the spec is broken: no such object")?;
     let place = format!("{}:{}: channel {}", spec.file, object.line, object.name);
     let Kind::Channel { bytes } = object.kind else { return Err(format!("{place} is none")) };
     let memory = object.caps.iter().find_map(|cap| match cap.target {
-        capdl::blob::Target::Object(target) if cap.slot == "memory" => Some(target),
+        Target::Object(target) if cap.slot == "memory" => Some(target),
         _ => None,
     });
     let memory = memory.ok_or_else(|| format!("{place} has no memory"))?;

@@ -3,7 +3,7 @@
 
 use std::{fmt, sync::Arc};
 
-use capdl::blob::{Kind, ObjectId, Spec};
+use capdl::blob::{Kind, ObjectId, Reader};
 use wasm_archive::Verified;
 use wasm_server_core::{
     Guest,
@@ -29,8 +29,8 @@ pub struct Host {
 
 impl Host {
     /// For the untypeds of this spec; lines of the console go to `console`.
-    pub fn new(spec: &Spec<'_>, console: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        let budgets = spec.objects.iter().map(|object| match object.kind {
+    pub fn new(spec: &Reader<'_>, console: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        let budgets = spec.iter().map(|(_, object)| match object.kind {
             Kind::Untyped { size_bits, .. } => Some(size_bits),
             _ => None,
         });

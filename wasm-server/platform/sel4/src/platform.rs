@@ -4,7 +4,7 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
-use capdl::blob::{Kind, ObjectId, Spec, Target};
+use capdl::blob::{Kind, ObjectId, Reader, Target};
 use lock_api::Mutex;
 use sel4::{CapRights, cap};
 use wasm_archive::Verified;
@@ -58,7 +58,7 @@ impl Sel4 {
     ///
     /// # Errors
     /// What is missing, for people.
-    pub fn new(handoff: &Handoff, spec: &Spec<'_>, pool: cap::Untyped) -> Result<Self, String> {
+    pub fn new(handoff: &Handoff, spec: &Reader<'_>, pool: cap::Untyped) -> Result<Self, String> {
         let id = ObjectId(handoff.server);
         let server = spec.object(id).ok_or("the handoff names no object of the spec")?;
         let Kind::WasmServer(params) = &server.kind else { return Err("the handoff names no server".into()) };
@@ -66,13 +66,13 @@ impl Sel4 {
         let mut budgets = Vec::new();
         for given in &handoff.given {
             let object = ObjectId(given.object);
-            match spec.object(object).map(|o| &o.kind) {
+            match spec.object(object).map(|o| o.kind) {
                 Some(Kind::Untyped { size_bits, .. }) => budgets.push(Budget {
                     object,
                     untyped: cap::Untyped::from_bits(given.cptr),
-                    bits: usize::from(*size_bits),
+                    bits: usize::from(size_bits),
                 }),
-                Some(Kind::Irq { .. }) if is_slot(server, "timer", object) => {
+                Some(Kind::Irq { .. }) if is_slot(&server, "timer", object) => {
                     timer = Some(cap::IrqHandler::from_bits(given.cptr));
                 }
                 _ => {}

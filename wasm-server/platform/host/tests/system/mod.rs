@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A system made of guests in WebAssembly text.
+
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use capdl::{
+    blob::{Kind, ObjectId, Reader},
+    compile,
+};
+use ed25519_dalek::SigningKey;
+use wasm_archive::{Archive, Writer};
+use wasm_server_core::{Outcome, Server};
+use wasm_server_host::Host;
+use wasmtime::Engine;
+
+/// One guest of the spec, with a module of its own.
+pub struct Guest {
+    name: String,
+    module: Vec<u8>,
+    params: String,
+    caps: String,
+}
+
+impl Guest {
+    pub fn new(name: &str, text: &str) -> Self {
+        let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let engine = Engine::new(&wasm_engine::compiler_config(None).unwrap()).unwrap();
+        let module = engine.precompile_module(&wasm).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        Self { name: name.into(), module, params: String::new(), caps: String::new() }
+    }
+
+    pub fn grants(mut self, groups: &[&str]) -> Self {
+        self.caps += &groups.join(" ");
+        self
+    }
+
+    /// Holds the channel that all guests share.
+    pub fn link(mut self) -> Self {
+        self.caps += " link: link (RW)";
+        self
+    }
+
+    pub fn deadline(mut self, milliseconds: u32) -> Self {
+        self.params += &format!(", deadline: {milliseconds}ms");
+        self
+    }
+
+    pub fn on_demand(mut self) -> Self {
+        self.params += ", start: demand";
+        self
+    }
+}
+
+/// A system that has run.
+pub struct System {
+    server: Arc<Server<Host>>,
+    log: Arc<Mutex<String>>,
+}
+
+impl System {
+    /// Runs these guests until none is left, or for a long time.
+    pub fn run(guests: impl IntoIterator<Item = Guest>) -> Self {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let mut archive = Writer::new();
+        let mut objects = String::new();
+        let mut caps = String::new();
+        for guest in guests {
+            let Guest { name, module, params, caps: held } = guest;
+            objects += &format!(
+                "{name} = wasm_guest (server: server, module: \"{name}\", prio: 100, stack: 64k{params})\n\
+                 ut_{name} = ut (20 bits)\n"
+            );
+            caps += &format!("{name} {{ memory: ut_{name} {held} }}\n");
+            archive.add(&name, module).unwrap();
+        }
+        let text = format!(
+            "arch aarch64\nobjects {{\nserver = wasm_server (prio: 200, heap: 8M)\npool = ut (22 bits)\n\
+             link = channel (64k)\nut_link = ut (17 bits)\n{objects}}}\n\
+             caps {{\nserver {{ memory: pool }}\nlink {{ memory: ut_link }}\n{caps}}}\n"
+        );
+        let blob = compile("test.cdl", &text, key.verifying_key().to_bytes());
+        let blob: &'static [u8] = Box::leak(blob.into_boxed_slice());
+        let archive: &'static [u8] = Box::leak(archive.finish(&key).unwrap().into_boxed_slice());
+
+        let spec = Reader::new(blob).unwrap();
+        let archive = Archive::open(archive, &spec.archive_key).unwrap();
+        let id = spec.iter().find(|(_, o)| matches!(o.kind, Kind::WasmServer(_))).map(|(id, _)| id);
+        let log = Arc::new(Mutex::new(String::new()));
+        let sink = log.clone();
+        let host = Host::new(&spec, move |line| *sink.lock().unwrap() += &format!("{line}\n"));
+        let server = Server::new(host, &spec, id.unwrap_or(ObjectId(0)), archive).unwrap();
+        server.boot();
+        let service = server.clone();
+        thread::spawn(move || service.serve());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !server.is_idle() {
+            assert!(Instant::now() < deadline, "still running:\n{}", log.lock().unwrap());
+            thread::sleep(Duration::from_millis(5));
+        }
+        Self { server, log }
+    }
+
+    /// How a guest ended.
+    pub fn outcome(&self, name: &str) -> Outcome {
+        self.server.outcome(name).unwrap_or_else(|| panic!("{name} did not run:\n{}", self.log()))
+    }
+
+    /// Whether a guest was started at all.
+    pub fn started(&self, name: &str) -> bool {
+        self.server.outcome(name).is_some()
+    }
+
+    /// What was written to the console.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+}
