@@ -10,6 +10,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "bench")]
+mod bench;
 mod boot;
 mod clock;
 mod code;
