@@ -64,7 +64,7 @@ pub(crate) fn outcome(error: &wasmtime::Error, module: &str) -> Outcome {
 fn place(frame: &FrameInfo, module: &str) -> String {
     let mut text = String::new();
     let _ = match frame.func_name() {
-        Some(name) => write!(text, "{module}!{}", rustc_demangle::demangle(name)),
+        Some(name) => write!(text, "{module}!{:#}", rustc_demangle::demangle(name)),
         None => write!(text, "{module}!function {}", frame.func_index()),
     };
     if let Some(offset) = frame.func_offset() {
