@@ -2,11 +2,12 @@
 //! What the kernel alone takes for a wake there and back, as the measure of what guests get.
 //!
 //! Two threads of equal priority, as guests have them, signal each other's notification and wait for
-//! their own. Runs before any guest, and prints `bench signal_wait_bare VALUE`, in cycles for one round.
+//! their own. Their CSpace is one small CNode, the cheapest there is. Runs before any guest, and
+//! prints `bench signal_wait_bare VALUE`, in cycles for one round.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use sel4::{ObjectBlueprint, cap};
+use sel4::{CapRights, ObjectBlueprint, cap};
 use wasm_handoff::slot;
 use wasm_server_core::platform::Failure;
 
@@ -17,9 +18,14 @@ const PRIO: u8 = 100;
 const WARM_UP: u64 = 100;
 const ROUNDS: u64 = 1000;
 
-/// Capabilities of the notifications of the thread that measures, and of the one that answers.
-static PING: AtomicU64 = AtomicU64::new(0);
-static PONG: AtomicU64 = AtomicU64::new(0);
+/// log2 of the slots of the threads' CNode.
+const CNODE_BITS: usize = 2;
+/// Its slots: what the thread that measures waits for, what the one that answers waits for, and what
+/// the server waits for.
+const PING: u64 = 1;
+const PONG: u64 = 2;
+const SERVER: u64 = 3;
+
 static CYCLES: AtomicU64 = AtomicU64::new(0);
 
 /// Measures and prints.
@@ -27,48 +33,70 @@ static CYCLES: AtomicU64 = AtomicU64::new(0);
 /// # Errors
 /// The pool has not enough memory for two threads.
 pub fn run(pool: cap::Untyped) -> Result<(), Failure> {
-    let first = cspace::take_own(2)?;
-    cspace::retype_own(pool, ObjectBlueprint::Notification, first, 2).map_err(cspace::no_memory)?;
-    PING.store(first, Relaxed);
-    PONG.store(first + 1, Relaxed);
+    let node = make_cspace(pool)?;
     // The first place is the fault thread's.
     for (place, function) in [(1, ping as extern "C" fn(usize) -> !), (2, pong)] {
         let control = vspace::SERVICE + place * boot::SERVICE_THREAD_BYTES;
-        boot::start_service_thread(pool, control, PRIO, function, 0)?;
+        boot::start_service_thread(pool, control, PRIO, (node, 64 - CNODE_BITS), function, 0)?;
     }
     // Nothing else signals before the first guest starts.
-    cap::Notification::from_bits(slot::NOTIFICATION).wait();
-    console::line(format_args!("bench signal_wait_bare {}", CYCLES.load(Relaxed) / ROUNDS));
+    notification(slot::NOTIFICATION).wait();
+    console::line(format_args!(
+        "bench signal_wait_bare {}",
+        CYCLES.load(Relaxed) / ROUNDS
+    ));
     Ok(())
 }
 
-/// The notifications of [`ping`] and [`pong`].
-fn notifications() -> (cap::Notification, cap::Notification) {
-    (cap::Notification::from_bits(PING.load(Relaxed)), cap::Notification::from_bits(PONG.load(Relaxed)))
+fn make_cspace(pool: cap::Untyped) -> Result<cap::CNode, Failure> {
+    let first = cspace::take_own(3)?;
+    cspace::retype_own(
+        pool,
+        ObjectBlueprint::CNode {
+            size_bits: CNODE_BITS,
+        },
+        first,
+        1,
+    )
+    .and_then(|()| cspace::retype_own(pool, ObjectBlueprint::Notification, first + 1, 2))
+    .map_err(cspace::no_memory)?;
+    let node = cap::CNode::from_bits(first);
+    for (to, from) in [
+        (PING, first + 1),
+        (PONG, first + 2),
+        (SERVER, slot::NOTIFICATION),
+    ] {
+        node.absolute_cptr_from_bits_with_depth(to, CNODE_BITS)
+            .copy(&cspace::path(from), CapRights::all())
+            .map_err(|_| Failure::Refused("a CSpace for its benchmark"))?;
+    }
+    Ok(node)
+}
+
+fn notification(cptr: u64) -> cap::Notification {
+    cap::Notification::from_bits(cptr)
 }
 
 extern "C" fn ping(_: usize) -> ! {
-    let (own, other) = notifications();
     let rounds = |count| {
         let begin = clock::cycles();
         for _ in 0..count {
-            other.signal();
-            own.wait();
+            notification(PONG).signal();
+            notification(PING).wait();
         }
         clock::cycles() - begin
     };
     rounds(WARM_UP);
     CYCLES.store(rounds(ROUNDS), Relaxed);
-    cap::Notification::from_bits(slot::NOTIFICATION).signal();
+    notification(SERVER).signal();
     loop {
-        own.wait();
+        notification(PING).wait();
     }
 }
 
 extern "C" fn pong(_: usize) -> ! {
-    let (other, own) = notifications();
     loop {
-        own.wait();
-        other.signal();
+        notification(PONG).wait();
+        notification(PING).signal();
     }
 }

@@ -4,7 +4,7 @@
 use alloc::{boxed::Box, format, string::String, sync::Arc};
 use core::{arch::naked_asm, ptr, slice};
 
-use capdl::blob::{BlobError, Kind, ObjectId, Spec};
+use capdl::blob::{BlobError, Kind, ObjectId, Reader};
 use lock_api::Mutex;
 use sel4::{CNodeCapData, CPtr, IpcBuffer, ObjectBlueprint, UserContext, cap};
 use sel4_tls::{ThreadStart, TlsImage, set_thread_pointer};
@@ -22,6 +22,12 @@ use crate::{
 /// Bytes of a page for a thread's IPC buffer and thread-local storage, and of the buffer in it.
 const CONTROL_BYTES: usize = 4096;
 pub const IPC_BUFFER_BYTES: usize = 1024;
+/// Pages of stack of a thread of the server itself.
+const SERVICE_STACK_PAGES: usize = 8;
+/// Address space of a thread of the server itself, the page behind its stack that stays unmapped
+/// included.
+#[cfg(feature = "bench")]
+pub const SERVICE_THREAD_BYTES: usize = (3 + SERVICE_STACK_PAGES) * CONTROL_BYTES;
 
 /// The first thread's thread-local storage; the kernel and the handoff know nothing of it.
 #[repr(align(64))]
@@ -85,13 +91,15 @@ fn run(handoff: &'static [u8]) -> Result<core::convert::Infallible, String> {
     cspace::init(handoff.free_slot);
     // SAFETY: the root task's promise: mapped for good, and read-only.
     let (spec, archive) = unsafe { (bytes(handoff.spec), bytes(handoff.archive)) };
-    let spec = Spec::read(spec).map_err(|error| match error {
+    let spec = Reader::new(spec).map_err(|error| match error {
         BlobError::OtherVersion(version) => format!("the spec is of version {version}, not of this build"),
         BlobError::NotASpec | BlobError::Undecodable => "the spec cannot be decoded".into(),
     })?;
     init_console(&handoff, &spec);
     let pool_memory = pool_memory(&handoff, &spec)?;
     pool::init(pool_memory).map_err(text)?;
+    #[cfg(feature = "bench")]
+    crate::bench::run(pool_memory).map_err(text)?;
 
     let archive =
         Archive::open(archive, &spec.archive_key).map_err(|error| format!("the module archive was refused: {error}"))?;
@@ -113,9 +121,9 @@ fn read_handoff(bytes: &[u8]) -> Result<Handoff, &'static str> {
     if handoff.magic == wasm_handoff::MAGIC { Ok(handoff) } else { Err("the handoff is none") }
 }
 
-fn init_console(handoff: &Handoff, spec: &Spec<'_>) {
+fn init_console(handoff: &Handoff, spec: &Reader<'_>) {
     let Some(server) = spec.object(ObjectId(handoff.server)) else { return };
-    let uart = handoff.given.iter().find(|given| is_slot(server, "console", ObjectId(given.object)));
+    let uart = handoff.given.iter().find(|given| is_slot(&server, "console", ObjectId(given.object)));
     if let Some(uart) = uart {
         // SAFETY: the frame that the spec gives the server as its console, mapped as the handoff says.
         unsafe { console::init(uart.vaddr as usize) };
@@ -123,12 +131,12 @@ fn init_console(handoff: &Handoff, spec: &Spec<'_>) {
 }
 
 /// The untyped in the server's slot `memory`.
-fn pool_memory(handoff: &Handoff, spec: &Spec<'_>) -> Result<cap::Untyped, String> {
+fn pool_memory(handoff: &Handoff, spec: &Reader<'_>) -> Result<cap::Untyped, String> {
     let server = spec.object(ObjectId(handoff.server)).ok_or("the handoff names no object of the spec")?;
     handoff
         .given
         .iter()
-        .find(|given| is_slot(server, "memory", ObjectId(given.object)))
+        .find(|given| is_slot(&server, "memory", ObjectId(given.object)))
         .map(|given| cap::Untyped::from_bits(given.cptr))
         .ok_or_else(|| format!("{}:{}: {} was given no memory", spec.file, server.line, server.name))
 }
@@ -137,27 +145,40 @@ fn pool_memory(handoff: &Handoff, spec: &Spec<'_>) -> Result<cap::Untyped, Strin
 fn start_fault_thread(
     platform: &'static Sel4,
     pool: cap::Untyped,
-    spec: &Spec<'_>,
+    spec: &Reader<'_>,
     handoff: &Handoff,
 ) -> Result<(), Failure> {
-    const STACK_PAGES: usize = 8;
-    let prio = match spec.object(ObjectId(handoff.server)).map(|o| &o.kind) {
+    let prio = match spec.object(ObjectId(handoff.server)).map(|o| o.kind) {
         Some(Kind::WasmServer(server)) => server.prio,
         _ => return Err(Failure::Refused("a server that is none")),
     };
+    let argument = ptr::from_ref(platform).expose_provenance();
+    start_service_thread(pool, vspace::SERVICE, prio, (cspace::root(), 0), fault_thread, argument)
+}
+
+/// Makes and starts a thread of the server itself. Its IPC buffer is at `control`, where
+/// nothing is mapped yet up to the page behind its stack; it has to name it before it sends a message.
+/// Its CSpace is a CNode with a guard of so many zeros.
+pub fn start_service_thread(
+    pool: cap::Untyped,
+    control: usize,
+    prio: u8,
+    (root, guard_bits): (cap::CNode, usize),
+    function: extern "C" fn(usize) -> !,
+    argument: usize,
+) -> Result<(), Failure> {
     // One page for IPC buffer and thread-local storage, one unmapped, then the stack.
-    let control = vspace::SERVICE;
     let stack = control + 2 * CONTROL_BYTES;
     let control_frame = vspace::map_service(pool, control, 1)?;
-    vspace::map_service(pool, stack, STACK_PAGES)?;
+    vspace::map_service(pool, stack, SERVICE_STACK_PAGES)?;
     let tcb_slot = cspace::take_own(1)?;
     cspace::retype_own(pool, ObjectBlueprint::Tcb, tcb_slot, 1).map_err(cspace::no_memory)?;
     let tcb = cap::Tcb::from_bits(tcb_slot);
-    let refused = |_| Failure::Refused("the fault thread");
+    let refused = |_| Failure::Refused("a thread of the server's own");
     tcb.tcb_configure(
         CPtr::from_bits(slot::ROOT_FAULT_ENDPOINT),
-        cspace::root(),
-        CNodeCapData::new(0, 0),
+        root,
+        CNodeCapData::new(0, guard_bits),
         cap::VSpace::from_bits(slot::VSPACE),
         control as u64,
         cap::Granule::from_bits(control_frame),
@@ -166,13 +187,8 @@ fn start_fault_thread(
     tcb.tcb_set_sched_params(cap::Tcb::from_bits(slot::TCB), 0, u64::from(prio)).map_err(refused)?;
     // SAFETY: the page was mapped for this, just now.
     let thread_pointer = unsafe { thread_storage(ptr::with_exposed_provenance_mut(control + IPC_BUFFER_BYTES)) };
-    let start = ThreadStart {
-        function: fault_thread,
-        argument: ptr::from_ref(platform).expose_provenance(),
-        stack_top: stack + STACK_PAGES * CONTROL_BYTES,
-        thread_pointer,
-    };
-    launch(tcb, &start).map_err(refused)
+    let stack_top = stack + SERVICE_STACK_PAGES * CONTROL_BYTES;
+    launch(tcb, &ThreadStart { function, argument, stack_top, thread_pointer }).map_err(refused)
 }
 
 /// Starts a thread.
