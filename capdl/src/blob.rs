@@ -57,7 +57,10 @@ pub struct Object<'a> {
 }
 
 /// What an object is. Sizes are powers of two, in bits.
-#[expect(clippy::large_enum_variant, reason = "readers have no heap to box the guests in")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "readers have no heap to box the guests in"
+)]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Kind<'a> {
     /// Untyped memory; `paddr` where the text fixes it.
@@ -244,15 +247,19 @@ impl<'a> Spec<'a> {
     /// See [`BlobError`].
     pub fn read(bytes: &'a [u8]) -> Result<Self, BlobError> {
         // The header first: the rest of another version would decode to nonsense.
-        let (magic, rest) = postcard::take_from_bytes::<[u8; 4]>(bytes).map_err(|_| BlobError::Undecodable)?;
+        let (magic, rest) =
+            postcard::take_from_bytes::<[u8; 4]>(bytes).map_err(|_| BlobError::Undecodable)?;
         if magic != MAGIC {
             return Err(BlobError::NotASpec);
         }
-        let (version, _) = postcard::take_from_bytes::<u32>(rest).map_err(|_| BlobError::Undecodable)?;
+        let (version, _) =
+            postcard::take_from_bytes::<u32>(rest).map_err(|_| BlobError::Undecodable)?;
         if version != VERSION {
             return Err(BlobError::OtherVersion(version));
         }
-        postcard::take_from_bytes(bytes).map(|(spec, _)| spec).map_err(|_| BlobError::Undecodable)
+        postcard::take_from_bytes(bytes)
+            .map(|(spec, _)| spec)
+            .map_err(|_| BlobError::Undecodable)
     }
 
     /// The object with this id.
@@ -262,7 +269,10 @@ impl<'a> Spec<'a> {
 
     /// Every object with its id.
     pub fn iter(&self) -> impl Iterator<Item = (ObjectId, &Object<'a>)> {
-        self.objects.iter().enumerate().map(|(i, o)| (ObjectId(i as u16), o))
+        self.objects
+            .iter()
+            .enumerate()
+            .map(|(i, o)| (ObjectId(i as u16), o))
     }
 }
 
@@ -286,11 +296,13 @@ impl<'a> Reader<'a> {
     /// See [`BlobError`].
     pub fn new(bytes: &'a [u8]) -> Result<Self, BlobError> {
         type Head<'a> = ([u8; 4], u32, &'a str, [u8; 32]);
-        let (magic, rest) = postcard::take_from_bytes::<[u8; 4]>(bytes).map_err(|_| BlobError::Undecodable)?;
+        let (magic, rest) =
+            postcard::take_from_bytes::<[u8; 4]>(bytes).map_err(|_| BlobError::Undecodable)?;
         if magic != MAGIC {
             return Err(BlobError::NotASpec);
         }
-        let (version, _) = postcard::take_from_bytes::<u32>(rest).map_err(|_| BlobError::Undecodable)?;
+        let (version, _) =
+            postcard::take_from_bytes::<u32>(rest).map_err(|_| BlobError::Undecodable)?;
         if version != VERSION {
             return Err(BlobError::OtherVersion(version));
         }
@@ -298,13 +310,22 @@ impl<'a> Reader<'a> {
         // and its elements.
         let ((_, _, file, archive_key), rest) =
             postcard::take_from_bytes::<Head<'a>>(bytes).map_err(|_| BlobError::Undecodable)?;
-        let (count, mut rest) = postcard::take_from_bytes::<u32>(rest).map_err(|_| BlobError::Undecodable)?;
+        let (count, mut rest) =
+            postcard::take_from_bytes::<u32>(rest).map_err(|_| BlobError::Undecodable)?;
         let mut offsets = Vec::new();
         for _ in 0..count {
-            offsets.push((bytes.len() - rest.len()) as u32).map_err(|_| BlobError::Undecodable)?;
-            (_, rest) = postcard::take_from_bytes::<Object<'a>>(rest).map_err(|_| BlobError::Undecodable)?;
+            offsets
+                .push((bytes.len() - rest.len()) as u32)
+                .map_err(|_| BlobError::Undecodable)?;
+            (_, rest) = postcard::take_from_bytes::<Object<'a>>(rest)
+                .map_err(|_| BlobError::Undecodable)?;
         }
-        Ok(Self { bytes, file, archive_key, offsets })
+        Ok(Self {
+            bytes,
+            file,
+            archive_key,
+            offsets,
+        })
     }
 
     /// The object with this id.
@@ -315,7 +336,8 @@ impl<'a> Reader<'a> {
 
     /// Every object with its id.
     pub fn iter(&self) -> impl Iterator<Item = (ObjectId, Object<'a>)> {
-        (0..self.offsets.len() as u16).filter_map(|i| Some((ObjectId(i), self.object(ObjectId(i))?)))
+        (0..self.offsets.len() as u16)
+            .filter_map(|i| Some((ObjectId(i), self.object(ObjectId(i))?)))
     }
 }
 
@@ -327,7 +349,12 @@ mod reader_tests {
 
     /// Runs a test on a stack that a whole `Spec` fits on several times.
     fn with_room(test: impl FnOnce() + Send + 'static) {
-        std::thread::Builder::new().stack_size(32 << 20).spawn(test).unwrap().join().unwrap();
+        std::thread::Builder::new()
+            .stack_size(32 << 20)
+            .spawn(test)
+            .unwrap()
+            .join()
+            .unwrap();
     }
 
     /// Encodes a spec of `count` objects into `room` and returns the message.
@@ -342,9 +369,26 @@ mod reader_tests {
         for i in 0..count {
             let mut caps = Vec::new();
             let target = Target::Object(ObjectId(i));
-            caps.push(Cap { slot: "memory", line: 9, target, rights: Rights::default(), badge: 3 }).unwrap();
-            let kind = Kind::Untyped { size_bits: i as u8, paddr: Some(1 << 40) };
-            spec.objects.push(Object { name: "ut", line: 300 + u32::from(i), kind, caps }).unwrap();
+            caps.push(Cap {
+                slot: "memory",
+                line: 9,
+                target,
+                rights: Rights::default(),
+                badge: 3,
+            })
+            .unwrap();
+            let kind = Kind::Untyped {
+                size_bits: i as u8,
+                paddr: Some(1 << 40),
+            };
+            spec.objects
+                .push(Object {
+                    name: "ut",
+                    line: 300 + u32::from(i),
+                    kind,
+                    caps,
+                })
+                .unwrap();
         }
         postcard::to_slice(&spec, room).unwrap()
     }
@@ -356,11 +400,17 @@ mod reader_tests {
             let bytes = message(&mut room, 40);
             let reader = Reader::new(bytes).unwrap();
             let spec = Spec::read(bytes).unwrap();
-            assert_eq!((reader.file, reader.archive_key), (spec.file, spec.archive_key));
+            assert_eq!(
+                (reader.file, reader.archive_key),
+                (spec.file, spec.archive_key)
+            );
             assert_eq!(reader.iter().count(), 40);
             for ((id, read), (other, object)) in reader.iter().zip(spec.iter()) {
                 assert_eq!(id, other);
-                assert_eq!((read.line, read.caps[0].target), (object.line, object.caps[0].target));
+                assert_eq!(
+                    (read.line, read.caps[0].target),
+                    (object.line, object.caps[0].target)
+                );
             }
             assert!(reader.object(ObjectId(40)).is_none());
         });
@@ -383,7 +433,10 @@ mod reader_tests {
             let mut room = [0; 4096];
             let len = message(&mut room, 1).len();
             room[4] = VERSION as u8 + 1;
-            assert_eq!(Reader::new(&room[..len]).err(), Some(BlobError::OtherVersion(VERSION + 1)));
+            assert_eq!(
+                Reader::new(&room[..len]).err(),
+                Some(BlobError::OtherVersion(VERSION + 1))
+            );
             room[0] = b'X';
             assert_eq!(Reader::new(&room[..len]).err(), Some(BlobError::NotASpec));
         });

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Whether a spec makes sense, and what it means.
+
+mod caps;
+mod kinds;
+mod objects;
+mod params;
+mod rules;
+
+use std::collections::BTreeMap;
+
+use super::Options;
+use super::ast::{File, Section};
+use super::diagnostic::Diagnostic;
+use super::model::Object;
+use super::span::Span;
+use crate::blob::HostcallGroup;
+
+/// Architectures of capDL's own parser.
+const FOREIGN_ARCHITECTURES: [&str; 5] = ["ia32", "arm11", "x86_64", "aarch32", "riscv"];
+
+/// Finds out what a spec means.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check(file: &File, options: &Options<'_>) -> Result<Vec<Object>, Vec<Diagnostic>> {
+    let mut checker = Checker::default();
+    checker.architecture(file);
+    // Sections may repeat and stand in any order, so all objects come first.
+    for section in &file.sections {
+        match section {
+            Section::Objects(decls) => decls.iter().for_each(|decl| checker.declare(decl)),
+            Section::Cdt(span) => checker.unsupported(*span, "cdt"),
+            Section::Domains(span) => checker.unsupported(*span, "domains"),
+            Section::Caps(_) | Section::IrqMaps(_) => {}
+        }
+    }
+    checker.find_servers();
+    for section in &file.sections {
+        match section {
+            Section::Caps(decls) => decls.iter().for_each(|decl| checker.caps(decl)),
+            Section::IrqMaps(mappings) => {
+                mappings.iter().for_each(|mapping| checker.irq_map(mapping))
+            }
+            _ => {}
+        }
+    }
+    checker.rules(file, options);
+    if checker.diagnostics.is_empty() {
+        Ok(checker.objects)
+    } else {
+        Err(checker.diagnostics)
+    }
+}
+
+/// A name and the objects it stands for.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    /// Index of the object, or of the first element.
+    first: usize,
+    /// How many elements an array has; none: it is no array.
+    count: Option<usize>,
+    /// Where it is declared.
+    span: Span,
+}
+
+#[derive(Default)]
+struct Checker<'a> {
+    diagnostics: Vec<Diagnostic>,
+    objects: Vec<Object>,
+    names: BTreeMap<&'a str, Named>,
+    /// The servers that guests name, until all objects are known.
+    server_refs: Vec<objects::ServerRef<'a>>,
+    /// The interrupt numbers that are taken.
+    irq_numbers: Vec<(u64, Span)>,
+    /// Where the capabilities of an object start.
+    sections: BTreeMap<usize, Span>,
+}
+
+impl Checker<'_> {
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn architecture(&mut self, file: &File) {
+        let arch = &*file.arch.value;
+        if arch == "aarch64" {
+            return;
+        }
+        let message = if FOREIGN_ARCHITECTURES.contains(&arch) {
+            format!("architecture `{arch}` is not supported")
+        } else {
+            format!("there is no architecture `{arch}`")
+        };
+        self.push(Diagnostic::new(file.arch.span, message).help("write `arch aarch64`"));
+    }
+
+    fn unsupported(&mut self, span: Span, section: &str) {
+        let keyword = Span {
+            start: span.start,
+            end: span.start + section.len(),
+        };
+        let message = format!("the section `{section}` is not supported yet");
+        self.push(Diagnostic::new(keyword, message));
+    }
+}
+
+/// The group of hostcalls of this name.
+fn group_named(name: &str) -> Option<HostcallGroup> {
+    HostcallGroup::ALL
+        .into_iter()
+        .find(|group| group.name() == name)
+}

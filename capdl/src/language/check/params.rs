@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The values of parameters.
+
+use std::collections::BTreeMap;
+
+use super::kinds::{KindInfo, Positional};
+use crate::language::ast::{NameRef, Param, ParamKind, Quantity, Value, ValueKind};
+use crate::language::diagnostic::{Diagnostic, nearest};
+use crate::language::span::{Span, Spanned};
+
+/// The parameters of one object, while they are taken out one by one.
+pub struct Params<'a, 'c> {
+    /// Where complaints go.
+    diagnostics: &'c mut Vec<Diagnostic>,
+    /// Where the object type is written, for parameters that are missing.
+    kind_span: Span,
+    named: BTreeMap<&'a str, &'a Value>,
+    positional: Option<&'a Param>,
+}
+
+impl<'a, 'c> Params<'a, 'c> {
+    /// Sorts parameters out; complains about those that the kind does not have.
+    pub fn new(
+        kind: &KindInfo,
+        kind_span: Span,
+        params: &'a [Param],
+        diagnostics: &'c mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut named: BTreeMap<&'a str, &'a Value> = BTreeMap::new();
+        let mut seen: BTreeMap<&'a str, Span> = BTreeMap::new();
+        let mut positional: Option<&'a Param> = None;
+        for param in params {
+            let name = match &param.kind {
+                ParamKind::Named(name, _) => &*name.value,
+                ParamKind::Flag(name) => name,
+                ParamKind::Bits(_) | ParamKind::Quantity(_)
+                    if kind.positional == Positional::None =>
+                {
+                    diagnostics.push(
+                        Diagnostic::new(param.span, format!("`{}` has no size", kind.name))
+                            .help(known(kind)),
+                    );
+                    continue;
+                }
+                ParamKind::Bits(_) | ParamKind::Quantity(_) => {
+                    if let Some(first) = positional {
+                        diagnostics.push(
+                            Diagnostic::new(param.span, "this object has two sizes")
+                                .other(first.span, "the first one"),
+                        );
+                    }
+                    positional = Some(param);
+                    continue;
+                }
+            };
+            if kind.planned.contains(&name) {
+                let message = format!("`{name}` is not supported yet");
+                diagnostics.push(Diagnostic::new(param.span, message));
+                continue;
+            }
+            if !kind.params.contains(&name) {
+                let message = format!("`{}` has no parameter `{name}`", kind.name);
+                let suggestion = nearest(name, kind.params.iter().copied());
+                diagnostics.push(
+                    Diagnostic::new(param.span, message)
+                        .help(known(kind))
+                        .suggest(suggestion),
+                );
+                continue;
+            }
+            let ParamKind::Named(_, value) = &param.kind else {
+                let message = format!("`{name}` needs a value");
+                diagnostics
+                    .push(Diagnostic::new(param.span, message).help(format!("write `{name}: …`")));
+                continue;
+            };
+            if let Some(&first) = seen.get(name) {
+                let message = format!("`{name}` is given twice");
+                diagnostics
+                    .push(Diagnostic::new(param.span, message).other(first, "the first one"));
+                continue;
+            }
+            seen.insert(name, param.span);
+            named.insert(name, value);
+        }
+        Self {
+            diagnostics,
+            kind_span,
+            named,
+            positional,
+        }
+    }
+
+    /// Complains.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// A parameter that must be there and is not.
+    pub fn missing(&mut self, message: &str, help: &str) {
+        self.push(Diagnostic::new(self.kind_span, message).help(help));
+    }
+
+    fn wrong(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Diagnostic::new(span, message).help(help));
+    }
+
+    /// The size in bits.
+    pub fn bits(&mut self, what: &str, example: &str) -> Option<Spanned<u64>> {
+        let help = format!("write its size as in `{example}`");
+        match self.positional {
+            None => {
+                self.missing(&format!("{what} needs a size"), &help);
+                None
+            }
+            Some(param) => match param.kind {
+                ParamKind::Bits(bits) => Some(Spanned::new(bits, param.span)),
+                _ => {
+                    self.wrong(
+                        param.span,
+                        format!("the size of {what} is given in bits"),
+                        help,
+                    );
+                    None
+                }
+            },
+        }
+    }
+
+    /// The size in bytes.
+    pub fn bytes_positional(&mut self, what: &str, example: &str) -> Option<Spanned<u64>> {
+        let help = format!("write its size as in `{example}`");
+        match self.positional {
+            None => {
+                self.missing(&format!("{what} needs a size"), &help);
+                None
+            }
+            Some(param) => match &param.kind {
+                ParamKind::Quantity(quantity) => {
+                    let bytes = self.in_bytes(quantity, param.span)?;
+                    Some(Spanned::new(bytes, param.span))
+                }
+                _ => {
+                    self.wrong(
+                        param.span,
+                        format!("the size of {what} is given in bytes"),
+                        help,
+                    );
+                    None
+                }
+            },
+        }
+    }
+
+    fn in_bytes(&mut self, quantity: &Quantity, span: Span) -> Option<u64> {
+        let shift = match quantity.unit.as_ref().map(|unit| &*unit.value) {
+            None => 0,
+            Some("k") => 10,
+            Some("M") => 20,
+            Some("G") => 30,
+            Some(unit) => {
+                let message = format!("`{unit}` is no unit of memory");
+                self.wrong(span, message, "the units are `k`, `M` and `G`");
+                return None;
+            }
+        };
+        let bytes = quantity.number.checked_mul(1 << shift);
+        if bytes.is_none() {
+            self.push(Diagnostic::new(span, "this size does not fit in 64 bits"));
+        }
+        bytes
+    }
+
+    fn quantity(&mut self, name: &str, what: &str) -> Option<(&'a Quantity, Span)> {
+        let value = *self.named.get(name)?;
+        match &value.kind {
+            ValueKind::Quantity(quantity) => Some((quantity, value.span)),
+            _ => {
+                self.push(Diagnostic::new(value.span, format!("`{name}` is {what}")));
+                None
+            }
+        }
+    }
+
+    /// A number without a unit.
+    pub fn number(&mut self, name: &str) -> Option<Spanned<u64>> {
+        let (quantity, span) = self.quantity(name, "a number")?;
+        if quantity.unit.is_some() {
+            self.push(Diagnostic::new(
+                span,
+                format!("`{name}` is a number without a unit"),
+            ));
+            return None;
+        }
+        Some(Spanned::new(quantity.number, span))
+    }
+
+    /// A priority: 1 to 254, since 0 is the idle thread's and 255 the root task's.
+    pub fn priority(&mut self, default: u8) -> Spanned<u8> {
+        let otherwise = Spanned::new(default, self.kind_span);
+        let Some(number) = self.number("prio") else {
+            return otherwise;
+        };
+        match u8::try_from(number.value) {
+            Ok(prio @ 1..=254) => Spanned::new(prio, number.span),
+            _ => {
+                let message = format!("there is no priority {} to give", number.value);
+                self.wrong(number.span, message, "priorities go from 1 to 254");
+                otherwise
+            }
+        }
+    }
+
+    /// A size in bytes, at least `least` and a multiple of 4 KiB.
+    pub fn bytes(&mut self, name: &str, least: u32, default: u32) -> Spanned<u32> {
+        const PAGE: u64 = 4096;
+        let otherwise = Spanned::new(default, self.kind_span);
+        let Some((quantity, span)) = self.quantity(name, "a size, such as `64k`") else {
+            return otherwise;
+        };
+        let Some(bytes) = self.in_bytes(quantity, span) else {
+            return otherwise;
+        };
+        match u32::try_from(bytes) {
+            Ok(fitting) if fitting >= least && bytes.is_multiple_of(PAGE) => {
+                Spanned::new(fitting, span)
+            }
+            _ => {
+                let message = format!("{bytes} bytes are no possible value of `{name}`");
+                let help = format!(
+                    "it is a multiple of 4k, at least {}k and less than 4G",
+                    least >> 10
+                );
+                self.wrong(span, message, help);
+                otherwise
+            }
+        }
+    }
+
+    /// A duration in milliseconds.
+    pub fn milliseconds(&mut self, name: &str) -> Option<u32> {
+        let (quantity, span) = self.quantity(name, "a duration, such as `300ms`")?;
+        let factor = match quantity.unit.as_ref().map(|unit| &*unit.value) {
+            Some("ms") => 1,
+            Some("s") => 1000,
+            unit => {
+                let message = match unit {
+                    None => "this duration has no unit".to_owned(),
+                    Some(unit) => format!("`{unit}` is no unit of time"),
+                };
+                self.wrong(span, message, "the units are `ms` and `s`");
+                return None;
+            }
+        };
+        let milliseconds = quantity.number.checked_mul(factor);
+        match milliseconds.and_then(|ms| u32::try_from(ms).ok()) {
+            Some(ms) if ms > 0 => Some(ms),
+            _ => {
+                let message = format!("`{name}` cannot be as long, or as short, as this");
+                self.wrong(span, message, "it goes from 1ms to 49 days");
+                None
+            }
+        }
+    }
+
+    /// One of several words.
+    pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)], default: T) -> T {
+        let Some(&value) = self.named.get(name) else {
+            return default;
+        };
+        let word = match &value.kind {
+            ValueKind::Name(word) if word.ranges.is_none() => &*word.name.value,
+            _ => "",
+        };
+        if let Some((_, found)) = choices.iter().find(|(choice, _)| *choice == word) {
+            return *found;
+        }
+        let words: Vec<_> = choices
+            .iter()
+            .map(|(word, _)| format!("`{word}`"))
+            .collect();
+        let message = format!("this is no value of `{name}`");
+        let help = format!("it is one of {}", words.join(", "));
+        let suggestion = nearest(word, choices.iter().map(|(choice, _)| *choice));
+        self.push(
+            Diagnostic::new(value.span, message)
+                .help(help)
+                .suggest(suggestion),
+        );
+        default
+    }
+
+    /// A string.
+    pub fn text(&mut self, name: &str) -> Option<Spanned<String>> {
+        let value = *self.named.get(name)?;
+        self.as_text(name, value)
+    }
+
+    /// A list of at most `most` strings.
+    pub fn texts(&mut self, name: &str, most: usize) -> Vec<Spanned<String>> {
+        let Some(&value) = self.named.get(name) else {
+            return Vec::new();
+        };
+        let ValueKind::List(values) = &value.kind else {
+            let message = format!("`{name}` is a list of strings");
+            self.wrong(
+                value.span,
+                message,
+                format!("write `{name}: [\"…\", \"…\"]`"),
+            );
+            return Vec::new();
+        };
+        if values.len() > most {
+            let message = format!("`{name}` has {} entries, {most} are possible", values.len());
+            self.push(Diagnostic::new(value.span, message));
+        }
+        values
+            .iter()
+            .filter_map(|value| self.as_text(name, value))
+            .collect()
+    }
+
+    fn as_text(&mut self, name: &str, value: &Value) -> Option<Spanned<String>> {
+        if let ValueKind::Text(text) = &value.kind {
+            return Some(Spanned::new(text.clone(), value.span));
+        }
+        let help = match &value.kind {
+            ValueKind::Name(word) if word.ranges.is_none() => {
+                format!("write `\"{}\"`", word.name.value)
+            }
+            _ => "write it in double quotes".into(),
+        };
+        self.wrong(value.span, format!("`{name}` takes strings"), help);
+        None
+    }
+
+    /// The name of an object.
+    pub fn object(&mut self, name: &str) -> Option<&'a NameRef> {
+        let value = *self.named.get(name)?;
+        match &value.kind {
+            ValueKind::Name(name) => Some(name),
+            _ => {
+                self.push(Diagnostic::new(
+                    value.span,
+                    format!("`{name}` is the name of an object"),
+                ));
+                None
+            }
+        }
+    }
+
+    /// Whether the parameter was given, rightly or wrongly.
+    pub fn has(&self, name: &str) -> bool {
+        self.named.contains_key(name)
+    }
+}
+
+/// What parameters a kind has.
+fn known(kind: &KindInfo) -> String {
+    if kind.params.is_empty() {
+        return format!("`{}` has no named parameters", kind.name);
+    }
+    let params: Vec<_> = kind
+        .params
+        .iter()
+        .map(|param| format!("`{param}`"))
+        .collect();
+    format!(
+        "the parameters of `{}` are {}",
+        kind.name,
+        params.join(", ")
+    )
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The compiled form of a spec.
+
+use super::model::{self, Object};
+use crate::blob;
+
+/// Encodes a checked spec.
+///
+/// Written piece by piece, as [`blob::Reader`] reads it: a whole [`blob::Spec`] is larger than most
+/// stacks.
+pub fn emit(file: &str, text: &str, key: &[u8; 32], objects: &[Object]) -> Option<Vec<u8>> {
+    let count = u32::try_from(objects.len()).ok()?;
+    let head = (blob::MAGIC, blob::VERSION, file, key, count);
+    let mut bytes = postcard::to_extend(&head, Vec::new()).ok()?;
+    for object in objects {
+        bytes = postcard::to_extend(&lower(text, objects, object)?, bytes).ok()?;
+    }
+    Some(bytes)
+}
+
+/// One object; none if it does not fit the blob's tables, which the checker has made sure of.
+fn lower<'a>(text: &str, objects: &'a [Object], object: &'a Object) -> Option<blob::Object<'a>> {
+    let mut caps = heapless::Vec::new();
+    for cap in &object.caps {
+        let target = match cap.target {
+            model::Target::Object(id) => blob::Target::Object(object_id(objects, id)?),
+            model::Target::Hostcalls(group) => blob::Target::Hostcalls(group),
+        };
+        let cap = blob::Cap {
+            slot: &cap.slot,
+            line: line(text, cap.span.start),
+            target,
+            rights: cap.rights,
+            badge: 0,
+        };
+        caps.push(cap).ok()?;
+    }
+    let kind = match &object.kind {
+        model::Kind::Untyped { bits, paddr } => blob::Kind::Untyped {
+            size_bits: *bits,
+            paddr: *paddr,
+        },
+        model::Kind::Frame { bits, paddr } => blob::Kind::Frame {
+            size_bits: *bits,
+            paddr: *paddr,
+        },
+        model::Kind::Endpoint => blob::Kind::Endpoint,
+        model::Kind::Notification => blob::Kind::Notification,
+        model::Kind::Irq { number } => blob::Kind::Irq {
+            number: number.as_ref()?.value,
+        },
+        model::Kind::Channel { bytes } => blob::Kind::Channel { bytes: bytes.value },
+        model::Kind::Server(server) => blob::Kind::WasmServer(blob::WasmServer {
+            prio: server.prio,
+            heap: server.heap,
+            restart: server.restart,
+        }),
+        model::Kind::Guest(guest) => blob::Kind::WasmGuest(blob::WasmGuest {
+            server: object_id(objects, guest.server?)?,
+            module: &guest.module.value,
+            prio: guest.prio.value,
+            stack: guest.stack.value,
+            deadline_ms: guest.deadline_ms,
+            start: guest.start,
+            restart: guest.restart,
+            args: strings(&guest.args)?,
+            env: strings(&guest.env)?,
+        }),
+        model::Kind::Broken => return None,
+    };
+    Some(blob::Object {
+        name: &object.name,
+        line: line(text, object.span.start),
+        kind,
+        caps,
+    })
+}
+
+fn strings(strings: &[String]) -> Option<heapless::Vec<&str, { blob::MAX_STRINGS }>> {
+    let mut all = heapless::Vec::new();
+    for string in strings {
+        all.push(&**string).ok()?;
+    }
+    Some(all)
+}
+
+fn object_id(objects: &[Object], id: usize) -> Option<blob::ObjectId> {
+    objects.get(id)?;
+    u16::try_from(id).ok().map(blob::ObjectId)
+}
+
+/// The line that a byte is on, from 1.
+fn line(text: &str, at: usize) -> u32 {
+    let before = text.bytes().take(at).filter(|&byte| byte == b'\n').count();
+    u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
+}

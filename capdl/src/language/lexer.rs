@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Text to tokens.
+
+use super::diagnostic::Diagnostic;
+use super::span::Span;
+
+/// What a token is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A letter, then letters, digits and `-_@.`.
+    Name(String),
+    /// A number; decimal, `0x` or `0o`.
+    Number(u64),
+    /// A string, without its quotes and escapes.
+    Text(String),
+    /// One of `{}()[]<>:;,=/-+`.
+    Punctuation(char),
+    /// `..`
+    Range,
+    /// Behind the last character.
+    End,
+}
+
+/// A token and its place.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// What.
+    pub kind: TokenKind,
+    /// Where.
+    pub span: Span,
+}
+
+/// Splits the text; the last token is [`TokenKind::End`].
+///
+/// # Errors
+/// The first place that is no token.
+pub fn tokens(text: &str) -> Result<Vec<Token>, Diagnostic> {
+    let mut lexer = Lexer { text, at: 0 };
+    let mut tokens = Vec::new();
+    loop {
+        lexer.skip_blanks()?;
+        let start = lexer.at;
+        let kind = lexer.token()?;
+        let span = lexer.since(start);
+        let end = kind == TokenKind::End;
+        tokens.push(Token { kind, span });
+        if end {
+            return Ok(tokens);
+        }
+    }
+}
+
+struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Lexer<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let next = self.peek()?;
+        self.at += next.len_utf8();
+        Some(next)
+    }
+
+    fn since(&self, start: usize) -> Span {
+        Span {
+            start,
+            end: self.at,
+        }
+    }
+
+    /// Takes characters as long as they are wanted.
+    fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &str {
+        let start = self.at;
+        let taken = self
+            .rest()
+            .find(|c| !wanted(c))
+            .unwrap_or(self.rest().len());
+        self.at += taken;
+        &self.text[start..self.at]
+    }
+
+    /// Skips white space, `-- comments` and nested `/* comments */`.
+    fn skip_blanks(&mut self) -> Result<(), Diagnostic> {
+        loop {
+            self.take_while(char::is_whitespace);
+            if self.rest().starts_with("--") {
+                self.take_while(|c| c != '\n');
+            } else if self.rest().starts_with("/*") {
+                self.skip_block_comment()?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn skip_block_comment(&mut self) -> Result<(), Diagnostic> {
+        let start = self.at;
+        let mut depth = 0usize;
+        loop {
+            if self.rest().starts_with("/*") {
+                depth += 1;
+                self.at += 2;
+            } else if self.rest().starts_with("*/") {
+                depth -= 1;
+                self.at += 2;
+                if depth == 0 {
+                    return Ok(());
+                }
+            } else if self.next().is_none() {
+                let span = Span {
+                    start,
+                    end: start + 2,
+                };
+                return Err(Diagnostic::new(span, "this comment does not end")
+                    .label("opened here")
+                    .help("comments nest: each `/*` needs its own `*/`"));
+            }
+        }
+    }
+
+    fn token(&mut self) -> Result<TokenKind, Diagnostic> {
+        let start = self.at;
+        let Some(first) = self.peek() else {
+            return Ok(TokenKind::End);
+        };
+        match first {
+            '0'..='9' => self.number(),
+            '"' => self.string(),
+            _ if first.is_alphabetic() => {
+                let name = self.take_while(|c| c.is_alphanumeric() || "-_@.".contains(c));
+                Ok(TokenKind::Name(name.into()))
+            }
+            '.' if self.rest().starts_with("..") => {
+                self.at += 2;
+                Ok(TokenKind::Range)
+            }
+            '{' | '}' | '(' | ')' | '[' | ']' | '<' | '>' | ':' | ';' | ',' | '=' | '/' | '-'
+            | '+' => {
+                self.at += 1;
+                Ok(TokenKind::Punctuation(first))
+            }
+            _ => {
+                self.next();
+                let message = format!("`{}` has no meaning here", first.escape_debug());
+                Err(Diagnostic::new(self.since(start), message))
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<TokenKind, Diagnostic> {
+        let start = self.at;
+        let (radix, prefix) = match self.rest().get(..2) {
+            Some("0x" | "0X") => (16, 2),
+            Some("0o" | "0O") => (8, 2),
+            _ => (10, 0),
+        };
+        self.at += prefix;
+        let digits = self.take_while(|c| c.is_digit(radix)).to_owned();
+        let span = self.since(start);
+        if digits.is_empty() {
+            return Err(Diagnostic::new(span, "this number has no digits"));
+        }
+        if prefix == 0 && digits.len() > 1 && digits.starts_with('0') {
+            self.check_leading_zero(&digits, span)?;
+        }
+        u64::from_str_radix(&digits, radix)
+            .map(TokenKind::Number)
+            .map_err(|_| Diagnostic::new(span, "this number does not fit in 64 bits"))
+    }
+
+    /// capDL's manual reads such numbers as octal, its parser as decimal: take only those that are
+    /// the same in both.
+    fn check_leading_zero(&self, digits: &str, span: Span) -> Result<(), Diagnostic> {
+        let decimal = digits.trim_start_matches('0');
+        if decimal.len() <= 1 && decimal < "8" {
+            return Ok(());
+        }
+        let help = if decimal.contains(['8', '9']) {
+            format!("write `{decimal}`")
+        } else {
+            format!("write `{decimal}` for the decimal number or `0o{decimal}` for the octal one")
+        };
+        let message = "a number with a leading zero can be read in two ways";
+        Err(Diagnostic::new(span, message).help(help))
+    }
+
+    fn string(&mut self) -> Result<TokenKind, Diagnostic> {
+        let start = self.at;
+        self.next();
+        let mut value = String::new();
+        loop {
+            let escape = self.at;
+            match self.next() {
+                Some('"') => return Ok(TokenKind::Text(value)),
+                Some('\\') => match self.next() {
+                    Some('n') => value.push('\n'),
+                    Some('t') => value.push('\t'),
+                    Some(c @ ('"' | '\\')) => value.push(c),
+                    _ => {
+                        let message = "this escape has no meaning";
+                        return Err(Diagnostic::new(self.since(escape), message)
+                            .help(r#"in strings there are `\"`, `\\`, `\n` and `\t`"#));
+                    }
+                },
+                Some('\n') | None => {
+                    let span = Span {
+                        start,
+                        end: start + 1,
+                    };
+                    return Err(
+                        Diagnostic::new(span, "this string does not end on its line")
+                            .label("opened here"),
+                    );
+                }
+                Some(c) => value.push(c),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(text: &str) -> Vec<TokenKind> {
+        let tokens = tokens(text).unwrap();
+        tokens.into_iter().map(|token| token.kind).collect()
+    }
+
+    fn error(text: &str) -> (String, &str) {
+        let error = tokens(text).unwrap_err();
+        (error.message, &text[error.span.range()])
+    }
+
+    fn name(text: &str) -> TokenKind {
+        TokenKind::Name(text.into())
+    }
+
+    #[test]
+    fn names_numbers_and_punctuation() {
+        use TokenKind::{End, Number, Punctuation as P, Range};
+        assert_eq!(
+            kinds("a-b_c.d@e1 x[0x1F..20]"),
+            [
+                name("a-b_c.d@e1"),
+                name("x"),
+                P('['),
+                Number(31),
+                Range,
+                Number(20),
+                P(']'),
+                End
+            ]
+        );
+        assert_eq!(
+            kinds("4k 0o17 0"),
+            [Number(4), name("k"), Number(15), Number(0), End]
+        );
+    }
+
+    #[test]
+    fn comments_are_skipped() {
+        let text = "a -- b\n/* c /* d */ -- e */ f - g";
+        let expected = [
+            name("a"),
+            name("f"),
+            TokenKind::Punctuation('-'),
+            name("g"),
+            TokenKind::End,
+        ];
+        assert_eq!(kinds(text), expected);
+        assert_eq!(
+            error("a /* /* */"),
+            ("this comment does not end".into(), "/*")
+        );
+    }
+
+    #[test]
+    fn leading_zeros_must_not_matter() {
+        assert_eq!(
+            kinds("007 00"),
+            [TokenKind::Number(7), TokenKind::Number(0), TokenKind::End]
+        );
+        for number in ["010", "08", "0100"] {
+            assert_eq!(error(number).1, number);
+        }
+    }
+
+    #[test]
+    fn numbers_have_limits() {
+        assert_eq!(
+            kinds("18446744073709551615")[0],
+            TokenKind::Number(u64::MAX)
+        );
+        assert_eq!(
+            error("18446744073709551616").0,
+            "this number does not fit in 64 bits"
+        );
+        assert_eq!(error("0x"), ("this number has no digits".into(), "0x"));
+    }
+
+    #[test]
+    fn strings() {
+        assert_eq!(
+            kinds(r#""a\"b\\\n\t ü""#)[0],
+            TokenKind::Text("a\"b\\\n\t ü".into())
+        );
+        assert_eq!(
+            error("\"abc\ndef\""),
+            ("this string does not end on its line".into(), "\"")
+        );
+        assert_eq!(
+            error(r#""a\x""#),
+            ("this escape has no meaning".into(), r"\x")
+        );
+    }
+
+    #[test]
+    fn every_other_character_is_an_error() {
+        assert_eq!(error("a $"), ("`$` has no meaning here".into(), "$"));
+        assert_eq!(error("\u{7}").0, "`\\u{7}` has no meaning here");
+        assert_eq!(error(".").1, ".");
+    }
+}
