@@ -177,7 +177,7 @@ reproducible: | setup
 	@$(MAKE) -C sel4/kernel OUT=$(BUILD)/kernel check-reproducible
 
 # Programs for seL4 that keep what can be tested on the host in a library of theirs.
-TARGET_LIBS := sel4-loader
+TARGET_LIBS := root-task sel4-loader
 
 # Some look at the guests as they were built, and run them on the host.
 unit-tests: $(GUEST_FILES)

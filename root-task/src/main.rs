@@ -11,6 +11,7 @@
 mod console;
 mod invoke;
 mod objects;
+mod parts;
 mod payload;
 mod raw;
 mod server;

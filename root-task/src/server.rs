@@ -1,30 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! One process server: what it is made of, its start, and taking everything back.
 
-use capdl::blob::{Kind, Object, ObjectId, Reader, Restart, Rights, WasmServer};
+use capdl::blob::{Kind, Object, ObjectId, Reader, Restart, WasmServer};
 use heapless::Vec;
 use root_task::elf::{Access, Elf, MAX_SEGMENTS};
-use root_task::grants::{self, Grant, Grants};
+use root_task::grants::{self, Grants};
 use root_task::plan::{LARGE_PAGE, LARGE_PAGE_BITS, PAGE, PAGE_BITS, Plan, Shared, Windows};
 use root_task::problem::{Failure, Problem};
 use sel4::cap_type::{Endpoint, Granule, IrqHandler, LargePage, Notification, Tcb, VSpace};
 use sel4::init_thread::slot as root_slot;
 use sel4::{
-    AbsoluteCPtr, CNodeCapData, CPtr, CapRights, CapRightsBuilder, CapTypeForObjectOfFixedSize,
-    ObjectBlueprint, UserContext, VmAttributes, Word, cap,
+    CNodeCapData, CPtr, CapRights, CapRightsBuilder, CapTypeForObjectOfFixedSize, ObjectBlueprint,
+    UserContext, Word, cap,
 };
-use wasm_handoff::{Given, Handoff, OWN_BITS, ROOT_BITS, Range, slot, vspace};
+use wasm_handoff::{Handoff, OWN_BITS, ROOT_BITS, Range, slot, vspace};
 
 use crate::System;
 use crate::invoke::{at, cap, refused, revoke};
-use crate::payload::{Bytes, Payload};
+use crate::parts::{OwnCNode, Parts};
+use crate::payload::Payload;
 use crate::vspace::{Fabric, Space};
 
 /// Name of the servers' program in the boot image.
 const PROGRAM: &str = "wasm-server";
-
-/// Bits of a capability pointer.
-const WORD_BITS: usize = 64;
 
 /// A process server.
 pub struct Server {
@@ -418,153 +416,6 @@ impl Server {
     }
 }
 
-/// A server under construction.
-struct Parts {
-    entry: u64,
-    /// Slot of the root CNode.
-    root: usize,
-    own: OwnCNode,
-    space: Space,
-    /// Slot of the VSpace.
-    vspace_root: usize,
-    /// Slot for preparing capabilities.
-    temp: usize,
-    given: Vec<Given, { grants::MAX_GRANTS }>,
-    windows: Windows,
-}
-
-impl Parts {
-    /// Gives the server an object, with the rights of the grant and no more.
-    fn give(
-        &mut self,
-        grant: &Grant,
-        fabric: &mut Fabric,
-        system: &System,
-    ) -> Result<Given, Problem> {
-        let object = system
-            .spec
-            .object(grant.object)
-            .ok_or(Problem::NoObject(grant.object.0))?;
-        let source = at(system.objects.slot(grant.object)?);
-        let rights = rights(grant.rights);
-        let mut given = Given {
-            object: grant.object.0,
-            cptr: self.own.take()?,
-            vaddr: 0,
-        };
-        let destination = self.own.at(given.cptr);
-        match object.kind {
-            // These have no rights to take away.
-            Kind::Untyped { .. } | Kind::Irq { .. } => destination.copy(&source, CapRights::all()),
-            // A badge of 0 is no badge, and leaves one that is there alone.
-            Kind::Endpoint | Kind::Notification => destination.mint(&source, rights, grant.badge),
-            Kind::Frame { size_bits, paddr } => {
-                given.vaddr = self.windows.place(size_bits)?;
-                self.space
-                    .cover(fabric, given.vaddr, 1 << size_bits, size_bits)?;
-                at(self.temp)
-                    .copy(&source, rights.clone())
-                    .map_err(refused("copy a frame's capability"))?;
-                let attributes = match paddr {
-                    Some(_) => VmAttributes::EXECUTE_NEVER,
-                    None => VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
-                };
-                self.space
-                    .map_one(self.temp, given.vaddr, rights, attributes)?;
-                destination.move_(&at(self.temp))
-            }
-            _ => {
-                return Err(Problem::WrongKind {
-                    target: object.name,
-                    wanted: "something that can be given",
-                });
-            }
-        }
-        .map_err(refused("give the server this capability"))?;
-        Ok(given)
-    }
-
-    /// Maps bytes of the boot image read-only, in the frames they are in, and puts capabilities to
-    /// these into the server's CNode, mapped as they are. Returns the first of those.
-    fn share(
-        &mut self,
-        part: Bytes,
-        vaddr: u64,
-        fabric: &mut Fabric,
-    ) -> Result<(u64, Range), Problem> {
-        let first = self.own.next;
-        self.space
-            .cover(fabric, vaddr, part.pages() as u64 * PAGE, PAGE_BITS)?;
-        for page in 0..part.pages() {
-            at(self.temp)
-                .copy(&at(part.frames + page), CapRights::read_only())
-                .map_err(refused("copy a capability to the boot image"))?;
-            self.space.map(
-                self.temp,
-                1,
-                vaddr + page as u64 * PAGE,
-                PAGE_BITS,
-                Access::Read,
-            )?;
-            let slot = self.own.take()?;
-            self.own
-                .at(slot)
-                .move_(&at(self.temp))
-                .map_err(refused("give the server a page of the boot image"))?;
-        }
-        Ok((
-            first,
-            Range {
-                vaddr,
-                len: part.bytes.len() as u64,
-            },
-        ))
-    }
-
-    /// Makes a CSpace of the two CNodes.
-    fn connect(&self) -> Result<(), Problem> {
-        let doing = "connect the server's CNodes";
-        self.own.copy(slot::ROOT_CNODE, self.root)?;
-        let guard = CNodeCapData::new(0, WORD_BITS - ROOT_BITS - OWN_BITS);
-        cap::<sel4::cap_type::CNode>(self.root)
-            .absolute_cptr_from_bits_with_depth(0, ROOT_BITS)
-            .mint(&at(self.own.slot), CapRights::all(), guard.into_word())
-            .map_err(refused(doing))
-    }
-}
-
-/// The CNode that a server starts with.
-struct OwnCNode {
-    cnode: cap::CNode,
-    /// Slot of its capability.
-    slot: usize,
-    next: u64,
-}
-
-impl OwnCNode {
-    fn at(&self, slot: u64) -> AbsoluteCPtr {
-        self.cnode
-            .absolute_cptr_from_bits_with_depth(slot, OWN_BITS)
-    }
-
-    fn take(&mut self) -> Result<u64, Problem> {
-        let slot = self.next;
-        if slot >= 1 << OWN_BITS {
-            return Err(Problem::NoServerSlots);
-        }
-        self.next += 1;
-        Ok(slot)
-    }
-
-    fn copy(&self, slot: u64, from: usize) -> Result<(), Problem> {
-        self.at(slot)
-            .copy(&at(from), CapRights::all())
-            .map_err(refused(
-                "give the server a capability to what it is made of",
-            ))
-    }
-}
-
 fn program(payload: &Payload) -> Result<Elf<'static>, Problem> {
     Elf::read(
         payload.program(PROGRAM)?,
@@ -572,8 +423,4 @@ fn program(payload: &Payload) -> Result<Elf<'static>, Problem> {
         vspace::PROGRAM_END,
     )
     .map_err(|error| Problem::Program(PROGRAM, error))
-}
-
-fn rights(rights: Rights) -> CapRights {
-    CapRights::new(rights.grant_reply, rights.grant, rights.read, rights.write)
 }

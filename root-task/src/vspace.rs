@@ -146,7 +146,7 @@ impl Space {
             self.map_one(
                 first + index as usize,
                 vaddr + (index << bits),
-                rights.clone(),
+                rights,
                 attributes,
             )?;
         }
