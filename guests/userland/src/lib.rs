@@ -29,8 +29,10 @@
 
 extern crate alloc;
 
+#[cfg(any(test, target_family = "wasm"))]
 mod mailbox;
 mod sys;
+#[cfg(any(test, target_family = "wasm"))]
 mod text;
 
 pub mod exit;

@@ -31,9 +31,11 @@ impl Start {
         Self::decode(&message)
     }
 
-    /// Reads the server's message.
-    #[cfg(any(test, target_family = "wasm"))]
-    fn decode(message: &[u8]) -> Result<Self, Error> {
+    /// Reads the server's message: a postcard `Params` of `atoll-abi`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if it is none.
+    pub fn decode(message: &[u8]) -> Result<Self, Error> {
         let params = postcard::from_bytes(message).map_err(|_| Error::InvalidArgument)?;
         Ok(Self { params })
     }

@@ -50,12 +50,12 @@ mod tests {
     #[test]
     fn takes_what_fits() {
         let mut text = Text::<8>::new();
-        write!(text, "{}-{}", 12, "ab").unwrap();
-        assert_eq!(text.as_bytes(), b"12-ab");
+        write!(text, "{}-{}", 12, true).unwrap();
+        assert_eq!(text.as_bytes(), b"12-true");
         write!(text, "cde").unwrap();
-        assert_eq!(text.as_bytes(), b"12-abcde");
+        assert_eq!(text.as_bytes(), b"12-truec");
         write!(text, "f").unwrap();
-        assert_eq!(text.as_bytes(), b"12-abcde");
+        assert_eq!(text.as_bytes(), b"12-truec");
     }
 
     #[test]

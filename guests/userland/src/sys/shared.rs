@@ -20,6 +20,7 @@ impl Shared {
     /// The address is a multiple of 4 and exposed; the bytes are mapped from now on to the end of the
     /// program, no Rust reference to them exists or will, except to atomics, and all who write them
     /// do it with atomic accesses or are outside this program.
+    #[cfg(any(test, target_family = "wasm"))]
     pub(crate) const unsafe fn new(address: usize, len: u32) -> Self {
         Self { address, len }
     }
