@@ -38,8 +38,9 @@ say = @echo '==> $(1)'
 
 # ---- The parts and what becomes of them
 
-# Programs for seL4, one a package of the same name.
+# Programs for seL4, one a package of the same name; the last is a root task that tests the kernel.
 PROGRAMS := sel4-loader root-task wasm-server
+TEST_PROGRAMS := kernel-tests
 # Guests, one a package of the same name.
 GUESTS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard guests/demos/*/Cargo.toml guests/bench/*/Cargo.toml)))
 # Packages that are built and tested on the host are Cargo.toml's default-members.
@@ -55,6 +56,7 @@ PREFIX     := $(or $(abspath $(SEL4_PREFIX)),$(OWN_PREFIX))
 KERNEL_FILE   := $(PREFIX)/bin/kernel.elf
 PROGRAM_DIR   := $(CARGO_TARGET_DIR)/aarch64-unknown-none/image
 PROGRAM_FILES := $(PROGRAMS:%=$(PROGRAM_DIR)/%)
+TEST_FILES    := $(TEST_PROGRAMS:%=$(PROGRAM_DIR)/%)
 GUEST_DIR     := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 GUEST_FILES   := $(GUESTS:%=$(GUEST_DIR)/%.wasm)
 ATOLL         := $(CARGO_TARGET_DIR)/tool/atoll
@@ -107,7 +109,7 @@ $(ATOLL): FORCE | setup
 	@$(CARGO) build --profile tool --bin atoll
 
 # One call each: together, Cargo would give a crate that two of them use the features of both.
-$(PROGRAM_FILES): $(PROGRAM_DIR)/%: FORCE | kernel
+$(PROGRAM_FILES) $(TEST_FILES): $(PROGRAM_DIR)/%: FORCE | kernel
 	$(call say,$*)
 	@SEL4_PREFIX=$(PREFIX) $(CARGO) build --profile image $(AARCH64) -p $*
 
@@ -139,6 +141,23 @@ atoll-image = $(ATOLL) image --spec $(1) --kernel $(KERNEL_FILE) --loader $(PROG
 run: $(IMAGE)
 	@$(ATOLL) run $(IMAGE)
 
+# ---- Measuring
+
+# What runs on the host to boot images and look at them. It takes what was built from variables.
+TESTER := ATOLL=$(ATOLL) ATOLL_KERNELS=$(BUILD)/kernel ATOLL_PROGRAMS=$(PROGRAM_DIR) ATOLL_ARCHIVE=$(ARCHIVE) \
+	ATOLL_KEY=$(PUBLIC_KEY) ATOLL_GUESTS=$(GUEST_DIR)
+
+BENCH_SPEC  := capdl/specs/bench.cdl
+BENCH_IMAGE := $(BUILD)/bench.elf
+
+$(BENCH_IMAGE): $(ATOLL) $(KERNEL_FILE) $(PROGRAM_FILES) $(ARCHIVE) $(BENCH_SPEC) $(BUILD)/settings
+	$(call say,boot image of $(BENCH_SPEC))
+	@$(call atoll-image,$(BENCH_SPEC)) --out $@
+
+bench: $(BENCH_IMAGE)
+	$(call say,counting instructions)
+	@$(TESTER) $(CARGO) run --quiet --profile tool -p system-tests --bin bench $(BENCH_IMAGE) $(BUILD)/bench.json
+
 clean:
 	rm -rf $(BUILD) $(CARGO_TARGET_DIR)
 
@@ -165,8 +184,9 @@ CLIPPY := /usr/bin/cargo-clippy clippy
 clippy: | kernel
 	$(call say,clippy: host)
 	@$(CLIPPY) --profile tool --all-targets -- -D warnings
+	@$(CLIPPY) --profile tool --all-targets -p system-tests -- -D warnings
 	$(call say,clippy: seL4)
-	@for program in $(PROGRAMS); do \
+	@for program in $(PROGRAMS) $(TEST_PROGRAMS); do \
 		SEL4_PREFIX=$(PREFIX) $(CLIPPY) --profile image $(AARCH64) -p $$program -- -D warnings; \
 	done
 	$(call say,clippy: guests)
@@ -184,3 +204,10 @@ unit-tests: $(GUEST_FILES)
 	$(call say,unit tests)
 	@ATOLL_GUESTS=$(GUEST_DIR) $(CARGO) test --profile tool
 	@$(CARGO) test --profile tool $(TARGET_LIBS:%=-p %) --lib
+
+# Each boots images in QEMU, some of them on the kernel's other variants.
+system-tests: $(ATOLL) $(PROGRAM_FILES) $(TEST_FILES) $(ARCHIVE)
+	$(call say,all variants of the kernel)
+	@$(MAKE) -C sel4/kernel OUT=$(BUILD)/kernel all
+	$(call say,system tests)
+	@$(TESTER) $(CARGO) test --profile tool -p system-tests
