@@ -1,2 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! System tests: boot the image in QEMU and look at it as a user would.
+//! System tests: boot images in QEMU and look at the serial line as a user would; and the benchmarks,
+//! which are images too.
+//!
+//! The tests put their images together with the host tool, out of what the build has made;
+//! [`build::Build`] says where it is looked for. `make system-tests` names it all.
+#![forbid(unsafe_code)]
+
+pub mod bench;
+pub mod build;
+pub mod console;
+pub mod machine;
+pub mod pattern;
+pub mod scratch;
+pub mod spec;

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The benchmarks: boots an image whose guests measure, reads the results off the log, and compares
+//! each with what it stands on.
+//!
+//! A result is a line `bench NAME VALUE`, from the server itself or in a guest's log. The machine
+//! counts instructions for time (see [`Config::counted`]), so the cycle counter counts instructions, and
+//! a run is repeated exactly. [`measure`] runs it twice to make sure.
+
+use std::fmt::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::console::{Entry, Level, entries};
+use crate::machine::{Config, Machine, MachineError};
+
+/// How long a run may take.
+const LIMIT: Duration = Duration::from_secs(300);
+/// The last line of a run.
+const DONE: &str = "done";
+
+/// What is measured, with its unit and the operation that it is compared with.
+const BENCHMARKS: [(&str, &str, Option<&str>); 6] = [
+    ("boot_to_guest", INSTRUCTIONS, None),
+    ("signal_wait_bare", INSTRUCTIONS, None),
+    ("wake_pingpong", INSTRUCTIONS, Some("signal_wait_bare")),
+    ("hostcall_scalar", INSTRUCTIONS, None),
+    ("guest_start", INSTRUCTIONS, None),
+    ("guest_stop", INSTRUCTIONS, None),
+];
+
+// Under Config::counted a nanosecond is an instruction, too.
+const INSTRUCTIONS: &str = "instructions";
+
+/// A result.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// What was measured.
+    pub name: &'static str,
+    /// What is counted.
+    pub unit: &'static str,
+    /// How much it was.
+    pub value: u64,
+    /// What it is compared with.
+    pub baseline_name: Option<&'static str>,
+    /// How much that was.
+    pub baseline: Option<u64>,
+    /// The quotient of the two.
+    pub ratio: Option<f64>,
+}
+
+/// Why there are no results.
+#[derive(Debug, Error)]
+pub enum BenchError {
+    /// The machine did not run to its end.
+    #[error("the benchmarks did not run to their end: {0}\n{1}")]
+    Machine(#[source] MachineError, String),
+    /// Something went wrong in the machine.
+    #[error("a benchmark failed: {0}")]
+    Failed(String),
+    /// A result has a name that nothing is known about.
+    #[error("`{0}` is no benchmark that is known here")]
+    Unknown(String),
+    /// A result came twice.
+    #[error("`{0}` was measured twice in one run")]
+    Twice(&'static str),
+    /// A result did not come.
+    #[error("`{0}` was not measured")]
+    Missing(&'static str),
+    /// What it stands on took nothing.
+    #[error("`{0}` is 0, and `{1}` is compared with it")]
+    NoBaseline(&'static str, &'static str),
+    /// Results depend on something that they should not.
+    #[error("two runs differ in `{name}`: {first} and {second}")]
+    Differ {
+        /// In what.
+        name: &'static str,
+        /// In the first run.
+        first: u64,
+        /// In the second run.
+        second: u64,
+    },
+}
+
+/// Runs the image twice; answers the results, which are the same.
+///
+/// # Errors
+/// See [`BenchError`].
+pub fn measure(image: &Path) -> Result<Vec<Row>, BenchError> {
+    let (first, second) = (rows(&run(image)?)?, rows(&run(image)?)?);
+    for (first, second) in first.iter().zip(&second) {
+        if first.value != second.value {
+            return Err(BenchError::Differ {
+                name: first.name,
+                first: first.value,
+                second: second.value,
+            });
+        }
+    }
+    Ok(first)
+}
+
+fn run(image: &Path) -> Result<String, BenchError> {
+    let config = Config {
+        counted: true,
+        ..Config::default()
+    };
+    let machine =
+        Machine::boot(image, config).map_err(|e| BenchError::Machine(e, String::new()))?;
+    let done = machine.wait("bench done", LIMIT, |text| {
+        results(text).any(|line| line == DONE).then_some(())
+    });
+    let text = machine.end();
+    match done {
+        Ok(()) => Ok(text),
+        Err(error) => Err(BenchError::Machine(error, text)),
+    }
+}
+
+/// What follows `bench` in the lines of results.
+fn results(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(|line| Entry::parse(line).map_or(line, |entry| entry.text))
+        .filter_map(|line| line.strip_prefix("bench "))
+}
+
+/// The results in what a run printed, in the order of [`BENCHMARKS`].
+///
+/// # Errors
+/// See [`BenchError`].
+pub fn rows(text: &str) -> Result<Vec<Row>, BenchError> {
+    if let Some(failure) = entries(text).find(|entry| entry.level == Level::Error) {
+        let words = format!("{}: {}", failure.guest, failure.text);
+        return Err(BenchError::Failed(words));
+    }
+    let mut values = [None; BENCHMARKS.len()];
+    for line in results(text).filter(|line| *line != DONE) {
+        let unknown = || BenchError::Unknown(line.into());
+        let (name, value) = line.split_once(' ').ok_or_else(unknown)?;
+        let value: u64 = value.parse().map_err(|_| unknown())?;
+        let place = BENCHMARKS.iter().position(|(known, ..)| *known == name);
+        let place = place.ok_or_else(unknown)?;
+        if values[place].replace(value).is_some() {
+            return Err(BenchError::Twice(BENCHMARKS[place].0));
+        }
+    }
+    let value_of = |name| {
+        let place = BENCHMARKS.iter().position(|(known, ..)| *known == name);
+        place.and_then(|place| values[place])
+    };
+    let row =
+        |&(name, unit, baseline_name): &(&'static str, &'static str, Option<&'static str>)| {
+            let value = value_of(name).ok_or(BenchError::Missing(name))?;
+            let baseline = match baseline_name {
+                None => None,
+                Some(of) => match value_of(of).ok_or(BenchError::Missing(of))? {
+                    0 => return Err(BenchError::NoBaseline(of, name)),
+                    baseline => Some(baseline),
+                },
+            };
+            Ok(Row {
+                name,
+                unit,
+                value,
+                baseline_name,
+                baseline,
+                ratio: baseline.map(|baseline| quotient(value, baseline)),
+            })
+        };
+    BENCHMARKS.iter().map(row).collect()
+}
+
+/// To three decimals.
+fn quotient(value: u64, baseline: u64) -> f64 {
+    (value as f64 / baseline as f64 * 1000.0).round() / 1000.0
+}
+
+/// The results for people.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a>(pub &'a [Row]);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |cells: [&str; 6]| {
+            let [name, value, unit, of, baseline, ratio] = cells;
+            let mut text = String::new();
+            write!(
+                text,
+                "{name:<18} {value:>12} {unit:<14} {of:<18} {baseline:>10} {ratio:>7}"
+            )?;
+            writeln!(f, "{}", text.trim_end())
+        };
+        line(["benchmark", "value", "unit", "baseline", "value", "ratio"])?;
+        for row in self.0 {
+            line([
+                row.name,
+                &grouped(row.value),
+                row.unit,
+                row.baseline_name.unwrap_or_default(),
+                &row.baseline.map(grouped).unwrap_or_default(),
+                &row.ratio
+                    .map(|ratio| format!("{ratio:.3}"))
+                    .unwrap_or_default(),
+            ])?;
+        }
+        Ok(())
+    }
+}
+
+/// In groups of three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: &str = "root task: bench.cdl with 9 objects\n\
+        bench signal_wait_bare 1650\n\
+        [    0.007000] bench: bench boot_to_guest 6999888\n\
+        [    0.010000] bench-calls: bench hostcall_scalar 60\n\
+        [    0.020000] bench-ping: bench wake_pingpong 1980\n\
+        [    0.030000] bench-start: bench guest_start 9000\n\
+        [    0.030000] bench-start: bench guest_stop 8000\n\
+        [    0.040000] bench: bench done\n";
+
+    #[test]
+    fn results_are_found_and_compared() {
+        let rows = rows(RUN).unwrap();
+        assert_eq!(rows.len(), BENCHMARKS.len());
+        let wake = Row {
+            name: "wake_pingpong",
+            unit: "instructions",
+            value: 1980,
+            baseline_name: Some("signal_wait_bare"),
+            baseline: Some(1650),
+            ratio: Some(1.2),
+        };
+        assert!(rows.contains(&wake));
+        let table = Table(&rows).to_string();
+        let line = table
+            .lines()
+            .find(|l| l.starts_with("boot_to_guest"))
+            .unwrap();
+        assert_eq!(
+            line.split_whitespace().collect::<Vec<_>>(),
+            ["boot_to_guest", "6", "999", "888", "instructions"]
+        );
+    }
+
+    #[test]
+    fn json_has_null_where_nothing_is_compared() {
+        let json = serde_json::to_value(rows(RUN).unwrap()).unwrap();
+        let first = serde_json::json!({
+            "name": "boot_to_guest", "unit": "instructions", "value": 6_999_888,
+            "baseline_name": null, "baseline": null, "ratio": null,
+        });
+        assert_eq!(json[0], first);
+    }
+
+    #[test]
+    fn a_run_that_is_not_whole_is_no_result() {
+        let error = |text: &str| rows(text).unwrap_err().to_string();
+        assert_eq!(
+            error(&RUN.replace("bench hostcall_scalar 60", "no result")),
+            "`hostcall_scalar` was not measured"
+        );
+        assert_eq!(
+            error(&RUN.replace("guest_stop", "guest_start")),
+            "`guest_start` was measured twice in one run"
+        );
+        assert_eq!(
+            error(&RUN.replace("guest_stop", "tea_break")),
+            "`tea_break 8000` is no benchmark that is known here"
+        );
+        assert_eq!(
+            error(&format!(
+                "{RUN}[    0.050000] bench-ping: error: failed: trap: unreachable\n"
+            )),
+            "a benchmark failed: bench-ping: failed: trap: unreachable"
+        );
+        assert_eq!(
+            error(&RUN.replace("bare 1650", "bare 0")),
+            "`signal_wait_bare` is 0, and `wake_pingpong` is compared with it"
+        );
+    }
+}
