@@ -9,7 +9,7 @@ use std::{
 
 use capdl::{
     blob::{Kind, ObjectId, Reader},
-    compile,
+    language::{Options, compile},
 };
 use ed25519_dalek::SigningKey;
 use wasm_archive::{Archive, Writer};
@@ -82,7 +82,8 @@ impl System {
              link = channel (64k)\nut_link = ut (17 bits)\n{objects}}}\n\
              caps {{\nserver {{ memory: pool }}\nlink {{ memory: ut_link }}\n{caps}}}\n"
         );
-        let blob = compile("test.cdl", &text, key.verifying_key().to_bytes());
+        let blob = compile("test.cdl", &text, &Options::default(), key.verifying_key().as_bytes())
+            .unwrap_or_else(|report| panic!("{report}"));
         let blob: &'static [u8] = Box::leak(blob.into_boxed_slice());
         let archive: &'static [u8] = Box::leak(archive.finish(&key).unwrap().into_boxed_slice());
 
