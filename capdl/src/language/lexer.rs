@@ -38,10 +38,18 @@ pub fn tokens(text: &str) -> Result<Vec<Token>, Diagnostic> {
     let mut lexer = Lexer { text, at: 0 };
     let mut tokens = Vec::new();
     loop {
+        let behind_last = lexer.at;
         lexer.skip_blanks()?;
         let start = lexer.at;
         let kind = lexer.token()?;
-        let span = lexer.since(start);
+        // The end is shown right behind what is there, not behind the blanks that follow.
+        let span = match kind {
+            TokenKind::End => Span {
+                start: behind_last,
+                end: behind_last,
+            },
+            _ => lexer.since(start),
+        };
         let end = kind == TokenKind::End;
         tokens.push(Token { kind, span });
         if end {

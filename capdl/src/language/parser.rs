@@ -105,9 +105,10 @@ impl Parser {
         if self.take(wanted) {
             return Ok(span);
         }
-        let at_end = *self.peek() == TokenKind::End;
+        // Where braces end is seen by their indentation; parentheses and brackets are short.
+        let show = wanted != '}' || *self.peek() == TokenKind::End;
         let error = self.expected(&wanted_text);
-        Err(if at_end {
+        Err(if show {
             error.other(opened, "opened here")
         } else {
             error
@@ -224,6 +225,10 @@ impl Parser {
             let path = self.path()?;
             objects.push(self.object(path)?);
             self.take(',');
+        }
+        if self.is_punctuation(0, ';') {
+            let help = "between objects there are commas, or nothing";
+            return Err(self.expected("an object or `}`").help(help));
         }
         self.close('}', opened, "an object")?;
         Ok(objects)

@@ -56,3 +56,70 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         FileError::new("write", path, source)
     })
 }
+
+/// The files of a directory with this ending, sorted.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn list(directory: &Path, ending: &str) -> Result<Vec<PathBuf>, FileError> {
+    let failed = |source| FileError::new("read", directory, source);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == ending)
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A directory for one test, removed behind it.
+    pub struct Scratch(PathBuf);
+
+    impl Scratch {
+        /// Makes it. `name` tells it from those of other tests.
+        pub fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("atoll-{}-{name}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        /// A path in it.
+        pub fn path(&self, name: &str) -> PathBuf {
+            self.0.join(name)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn files_are_written_whole_and_listed_in_order() {
+        let scratch = Scratch::new("files");
+        for name in ["d/b.x", "d/a.x", "d/c.y"] {
+            write(&scratch.path(name), name.as_bytes()).unwrap();
+        }
+        write(&scratch.path("d/a.x"), b"again").unwrap();
+        assert_eq!(read(&scratch.path("d/a.x")).unwrap(), b"again");
+        let listed = list(&scratch.path("d"), "x").unwrap();
+        assert_eq!(listed, [scratch.path("d/a.x"), scratch.path("d/b.x")]);
+        assert_eq!(fs::read_dir(scratch.path("d")).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let error = read(Path::new("no/such/file")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read no/such/file");
+    }
+}

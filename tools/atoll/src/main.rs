@@ -2,9 +2,18 @@
 //! The host tool: check, build, image, run.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "compiler")]
+mod compile;
 mod files;
 mod image;
+#[cfg_attr(
+    not(feature = "compiler"),
+    allow(dead_code, reason = "only the compiler makes keys")
+)]
+mod keys;
 mod run;
+mod spec;
+mod wasm;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -21,6 +30,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check a spec
+    Check(spec::Check),
+    /// Compile modules ahead of time and pack them into a signed archive
+    #[cfg(feature = "compiler")]
+    Build(compile::Build),
     /// Put loader, kernel, root task, spec, modules and programs into one bootable ELF file
     Image(Box<image::Image>),
     /// Boot an image in QEMU
@@ -28,16 +42,21 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result: Result<ExitCode, Box<dyn Error>> = match Cli::parse().command {
-        Command::Image(args) => image::run(&args)
-            .map(|()| ExitCode::SUCCESS)
-            .map_err(Into::into),
-        Command::Run(args) => run::run(&args).map_err(Into::into),
-    };
-    result.unwrap_or_else(|error| {
+    dispatch(Cli::parse().command).unwrap_or_else(|error| {
         report(&*error);
         ExitCode::FAILURE
     })
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
+    match command {
+        Command::Check(args) => spec::run(&args)?,
+        #[cfg(feature = "compiler")]
+        Command::Build(args) => compile::run(&args)?,
+        Command::Image(args) => image::run(&args)?,
+        Command::Run(args) => return Ok(run::run(&args)?),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Says what went wrong and why.

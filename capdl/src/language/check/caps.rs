@@ -263,6 +263,7 @@ impl<'a> Checker<'a> {
     fn rights(&mut self, target: usize, entry: &'a CapEntry) -> Rights {
         let mut rights = Rights::default();
         let mut given: Option<Span> = None;
+        let complaints = self.diagnostics.len();
         for param in &entry.params {
             match rights_of(param) {
                 Some(more) => {
@@ -307,7 +308,10 @@ impl<'a> Checker<'a> {
             )),
             _ => None,
         };
-        if let Some((message, help)) = wrong {
+        // Rights that were written wrongly are not missing as well.
+        if let Some((message, help)) = wrong
+            && self.diagnostics.len() == complaints
+        {
             self.push(Diagnostic::new(span, message).help(help));
         }
         rights

@@ -40,7 +40,9 @@ pub fn check(file: &File, options: &Options<'_>) -> Result<Vec<Object>, Vec<Diag
         match section {
             Section::Caps(decls) => decls.iter().for_each(|decl| checker.caps(decl)),
             Section::IrqMaps(mappings) => {
-                mappings.iter().for_each(|mapping| checker.irq_map(mapping))
+                let complaints = checker.diagnostics.len();
+                mappings.iter().for_each(|mapping| checker.irq_map(mapping));
+                checker.irq_maps_wrong |= checker.diagnostics.len() > complaints;
             }
             _ => {}
         }
@@ -71,6 +73,8 @@ struct Checker<'a> {
     names: BTreeMap<&'a str, Named>,
     /// The servers that guests name, until all objects are known.
     server_refs: Vec<objects::ServerRef<'a>>,
+    /// Whether something is wrong with `irq maps`: then what it lacks is no news.
+    irq_maps_wrong: bool,
     /// The interrupt numbers that are taken.
     irq_numbers: Vec<(u64, Span)>,
     /// Where the capabilities of an object start.

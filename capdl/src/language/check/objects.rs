@@ -74,7 +74,7 @@ impl<'a> Checker<'a> {
         let kind = self.kind(decl);
         let first = self.objects.len();
         let elements = count.unwrap_or(1);
-        if first as u64 + elements > MAX_OBJECTS as u64 {
+        if elements.saturating_add(first as u64) > MAX_OBJECTS as u64 {
             let message = format!("there are more than {MAX_OBJECTS} objects");
             self.push(Diagnostic::new(name.span, message));
         }

@@ -15,6 +15,8 @@ pub struct Params<'a, 'c> {
     /// Where the object type is written, for parameters that are missing.
     kind_span: Span,
     named: BTreeMap<&'a str, &'a Value>,
+    /// Parameters that others were probably meant to be: they are not missing.
+    meant: Vec<&'static str>,
     positional: Option<&'a Param>,
 }
 
@@ -28,6 +30,7 @@ impl<'a, 'c> Params<'a, 'c> {
     ) -> Self {
         let mut named: BTreeMap<&'a str, &'a Value> = BTreeMap::new();
         let mut seen: BTreeMap<&'a str, Span> = BTreeMap::new();
+        let mut meant = Vec::new();
         let mut positional: Option<&'a Param> = None;
         for param in params {
             let name = match &param.kind {
@@ -61,6 +64,7 @@ impl<'a, 'c> Params<'a, 'c> {
             if !kind.params.contains(&name) {
                 let message = format!("`{}` has no parameter `{name}`", kind.name);
                 let suggestion = nearest(name, kind.params.iter().copied());
+                meant.extend(suggestion);
                 diagnostics.push(
                     Diagnostic::new(param.span, message)
                         .help(known(kind))
@@ -87,6 +91,7 @@ impl<'a, 'c> Params<'a, 'c> {
             diagnostics,
             kind_span,
             named,
+            meant,
             positional,
         }
     }
@@ -227,10 +232,11 @@ impl<'a, 'c> Params<'a, 'c> {
             }
             _ => {
                 let message = format!("{bytes} bytes are no possible value of `{name}`");
-                let help = format!(
-                    "it is a multiple of 4k, at least {}k and less than 4G",
-                    least >> 10
-                );
+                let least = match least >> 10 {
+                    kib if kib.is_multiple_of(1024) => format!("{}M", kib >> 10),
+                    kib => format!("{kib}k"),
+                };
+                let help = format!("it is a multiple of 4k, at least {least} and less than 4G");
                 self.wrong(span, message, help);
                 otherwise
             }
@@ -351,7 +357,7 @@ impl<'a, 'c> Params<'a, 'c> {
 
     /// Whether the parameter was given, rightly or wrongly.
     pub fn has(&self, name: &str) -> bool {
-        self.named.contains_key(name)
+        self.named.contains_key(name) || self.meant.contains(&name)
     }
 }
 

@@ -8,7 +8,7 @@ use atoll_abi::TABLE;
 use super::{Checker, group_named};
 use crate::language::ast::File;
 use crate::language::diagnostic::{Diagnostic, nearest};
-use crate::language::model::{Guest, Kind, Target};
+use crate::language::model::{Guest, Kind, Object, Target};
 use crate::language::span::Span;
 use crate::language::{Import, Module, Options};
 
@@ -18,11 +18,11 @@ const MAX_GIVEN: usize = 64;
 impl Checker<'_> {
     /// Applies all rules.
     pub(super) fn rules(&mut self, file: &File, options: &Options<'_>) {
-        if !self
-            .objects
-            .iter()
-            .any(|object| matches!(object.kind, Kind::Server(_) | Kind::Broken))
-        {
+        // Guests without a server have been complained about one by one.
+        let excused = |object: &Object| {
+            matches!(object.kind, Kind::Server(_) | Kind::Guest(_) | Kind::Broken)
+        };
+        if !self.objects.iter().any(excused) {
             self.push(
                 Diagnostic::new(file.arch.span, "this system has no process server")
                     .help("declare one: `server = wasm_server (prio: 200)`"),
@@ -92,11 +92,15 @@ impl Checker<'_> {
                 let memory = &self.objects[memory].name;
                 let message = format!("`{memory}` already belongs to `{owner}`");
                 let first = *first;
-                self.push(
-                    Diagnostic::new(span, message)
+                let diagnostic = Diagnostic::new(span, message);
+                self.push(if first == span {
+                    diagnostic
+                        .help("declare an array of untypeds, one for each element of this one")
+                } else {
+                    diagnostic
                         .other(first, "given away here")
-                        .help("an untyped can be given to one object only"),
-                );
+                        .help("an untyped can be given to one object only")
+                });
             } else {
                 owners.insert(memory, (name, span));
             }
@@ -183,10 +187,8 @@ impl Checker<'_> {
             if let Some((_, other)) = reach.filter(|&(reached, _)| start < reached) {
                 let other = &self.objects[other];
                 let message = if object.span == other.span {
-                    format!(
-                        "all elements of `{}` would be at the same address",
-                        object.name
-                    )
+                    let array = object.name.split('[').next().unwrap_or_default();
+                    format!("all elements of `{array}` would be at the same address")
                 } else {
                     format!(
                         "`{}` and `{}` overlap at {start:#x}",
@@ -210,7 +212,7 @@ impl Checker<'_> {
         let mut holders: BTreeMap<usize, Span> = BTreeMap::new();
         for id in 0..self.objects.len() {
             let object = &self.objects[id];
-            if let Kind::Irq { number: None } = object.kind {
+            if !self.irq_maps_wrong && matches!(object.kind, Kind::Irq { number: None }) {
                 let name = &object.name;
                 let message = format!("interrupt `{name}` has no number");
                 let help = format!("give it one: `irq maps {{ 30: {name} }}`");

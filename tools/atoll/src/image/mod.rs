@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::files::{self, FileError};
+use crate::keys::{self, KeyError};
+use crate::spec::{self, SpecError};
 use elf::{ElfError, Program};
 
 /// `atoll image`.
@@ -25,12 +27,21 @@ pub struct Image {
     /// The root task
     #[arg(long, value_name = "ELF")]
     root_task: PathBuf,
+    /// The system's spec, capDL text
+    #[arg(long, value_name = "FILE", requires_all = ["archive", "key"])]
+    spec: Option<PathBuf>,
     /// Put this file where the compiled spec goes, as it is (for root tasks that are tests)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "spec")]
     raw_spec: Option<PathBuf>,
     /// The signed module archive that `atoll build` made
     #[arg(long, value_name = "FILE")]
     archive: Option<PathBuf>,
+    /// The public key that the archive is signed with
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Directory of the .wasm files, to compare what guests import with what they are granted
+    #[arg(long, value_name = "DIR")]
+    modules: Option<PathBuf>,
     /// A program that the root task finds by name; can be repeated
     #[arg(long, value_name = "NAME=ELF", value_parser = named_file)]
     program: Vec<(String, PathBuf)>,
@@ -45,6 +56,9 @@ pub enum ImageError {
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The spec is wrong.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
     /// A program is not what it should be.
     #[error("{}", .0.display())]
     Program(PathBuf, #[source] ElfError),
@@ -54,6 +68,9 @@ pub enum ImageError {
     /// `__payload` lies inside what is loaded, or not at the start of a page.
     #[error("{} has `__payload` at {addr:#x}, which is not the first page behind its segments", .0.display(), addr = .1)]
     PayloadMisplaced(PathBuf, u64),
+    /// The key cannot be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// More than the formats have room for.
     #[error("{0}")]
     Limit(String),
@@ -84,12 +101,16 @@ fn named_file(text: &str) -> Result<(String, PathBuf), String> {
 /// See [`ImageError`].
 pub fn run(args: &Image) -> Result<(), ImageError> {
     let archive = args.archive.as_deref().map(files::read).transpose()?;
-    let spec = args
-        .raw_spec
-        .as_deref()
-        .map(files::read)
-        .transpose()?
-        .unwrap_or_default();
+    let spec = match (&args.spec, &args.raw_spec, &args.archive, &args.key) {
+        (Some(path), _, Some(archive_path), Some(key)) => {
+            let key = keys::read_public(key)?;
+            let archive = archive.as_deref().unwrap_or_default();
+            let modules = spec::modules_of(archive_path, archive, &key, args.modules.as_deref())?;
+            spec::compile_file(path, Some(&modules), &key)?
+        }
+        (_, Some(path), ..) => files::read(path)?,
+        _ => Vec::new(),
+    };
 
     let loader = files::read(&args.loader)?;
     let kernel = files::read(&args.kernel)?;

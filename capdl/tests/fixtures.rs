@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Every fixture against the text beside it: what an accepted spec compiles to, and what is said
+//! about a rejected one.
+//!
+//! `UPDATE_EXPECT=1 cargo test -p capdl` writes those texts anew; read the difference.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use capdl::blob::{Kind, Object, Reader, Rights, Target};
+use capdl::language::{Import, Module, Options, compile};
+
+const KEY: [u8; 32] = [7; 32];
+
+fn fixtures(directory: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+    let entries = fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut fixtures: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|e| e == "cdl"))
+        .collect();
+    fixtures.sort();
+    fixtures
+}
+
+/// The modules that a fixture names in lines such as `-- module ping: 128k atoll::log/write`.
+fn modules(text: &str) -> Option<Vec<Module>> {
+    let lines: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("-- module "))
+        .collect();
+    let module = |line: &&str| {
+        let (name, rest) = line.split_once(':').unwrap();
+        let mut words = rest.split_whitespace().peekable();
+        let memory = words.next_if(|word| word.ends_with('k'));
+        let memory = memory.map(|word| word.trim_end_matches('k').parse::<u64>().unwrap() << 10);
+        let imports = words.map(|word| {
+            let (module, name) = word.split_once('/').unwrap();
+            Import {
+                module: module.into(),
+                name: name.into(),
+            }
+        });
+        Module {
+            name: name.into(),
+            imports: Some(imports.collect()),
+            memory,
+        }
+    };
+    (!lines.is_empty()).then(|| lines.iter().map(module).collect())
+}
+
+/// Compiles a fixture: a description of the result, or the report.
+fn outcome(path: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(path).unwrap();
+    let file = path.file_name().unwrap().to_str().unwrap();
+    let modules = modules(&text);
+    let options = Options {
+        modules: modules.as_deref(),
+    };
+    let blob = compile(file, &text, &options, &KEY).map_err(|report| report.render(false))?;
+    let reader = Reader::new(&blob).expect("a blob that can be read");
+    assert_eq!((reader.file, reader.archive_key), (file, KEY));
+    let objects: Vec<Object<'_>> = reader.iter().map(|(_, object)| object).collect();
+    Ok(objects
+        .iter()
+        .map(|object| describe(&objects, object))
+        .collect())
+}
+
+/// One line for an object and one for each of its capabilities, each with its line in the text.
+fn describe(objects: &[Object<'_>], object: &Object<'_>) -> String {
+    let name = |id: capdl::blob::ObjectId| objects[usize::from(id.0)].name;
+    let kind = match &object.kind {
+        Kind::WasmGuest(guest) => format!(
+            "guest of {}: module {:?} prio {} stack {} deadline {:?} {:?} {:?} args {:?} env {:?}",
+            name(guest.server),
+            guest.module,
+            guest.prio,
+            guest.stack,
+            guest.deadline_ms,
+            guest.start,
+            guest.restart,
+            guest.args,
+            guest.env
+        ),
+        other => format!("{other:?}"),
+    };
+    let mut text = format!("{}: {} = {kind}\n", object.line, object.name);
+    for cap in &object.caps {
+        let target = match cap.target {
+            Target::Object(id) => name(id),
+            Target::Hostcalls(group) => group.name(),
+        };
+        let Rights {
+            read,
+            write,
+            grant,
+            grant_reply,
+        } = cap.rights;
+        let letters = [(read, 'R'), (write, 'W'), (grant, 'G'), (grant_reply, 'P')];
+        let rights: String = letters
+            .iter()
+            .filter(|(given, _)| *given)
+            .map(|(_, letter)| letter)
+            .collect();
+        text += &format!("  {}: {}: {target} ({rights})\n", cap.line, cap.slot);
+    }
+    text
+}
+
+/// Compares with the text beside the fixture.
+fn compare(path: &Path, found: &str, wrong: &mut Vec<String>) {
+    let expected = path.with_extension("expect");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&expected, found).unwrap();
+    }
+    let expected = fs::read_to_string(&expected).unwrap_or_default();
+    if expected != found {
+        wrong.push(format!(
+            "{}:\n--- expected\n{expected}--- found\n{found}",
+            path.display()
+        ));
+    }
+}
+
+#[test]
+fn accepted() {
+    let mut wrong = Vec::new();
+    let fixtures = fixtures("fixtures/accepted");
+    assert!(fixtures.len() > 10);
+    for path in fixtures {
+        match outcome(&path) {
+            Ok(found) => compare(&path, &found, &mut wrong),
+            Err(report) => wrong.push(format!("{} was rejected:\n{report}", path.display())),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn rejected() {
+    let mut wrong = Vec::new();
+    let fixtures = fixtures("fixtures/rejected");
+    assert!(fixtures.len() > 80);
+    for path in fixtures {
+        match outcome(&path) {
+            Ok(found) => wrong.push(format!("{} was accepted:\n{found}", path.display())),
+            Err(report) => compare(&path, &report, &mut wrong),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_specs_of_this_repository_are_accepted() {
+    let specs = fixtures("specs");
+    assert!(!specs.is_empty());
+    for path in specs {
+        if let Err(report) = outcome(&path) {
+            panic!("{report}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `atoll build`: compiles modules ahead of time and signs an archive of them.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::io::{IsTerminal, stderr};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use wasm_archive::{WriteError, Writer};
+use wasmtime::Engine;
+
+use crate::files::{self, FileError};
+use crate::keys::{self, KeyError};
+use crate::wasm::{self, WasmError};
+
+/// Changes when what is done to modules changes in a way that nothing else in the key tells.
+const CACHE_VERSION: &str = "1";
+
+/// `atoll build`.
+#[derive(Debug, clap::Args)]
+pub struct Build {
+    /// The modules; each gets its file's name without `.wasm`
+    #[arg(value_name = "WASM", required = true)]
+    modules: Vec<PathBuf>,
+    /// The archive
+    #[arg(long, value_name = "FILE", default_value = "build/archive.bin")]
+    out: PathBuf,
+    /// Directory of the development key that signs the archive; a new key is made there if it has none
+    #[arg(long, value_name = "DIR", default_value = "build/keys")]
+    keys: PathBuf,
+    /// What to compile for: a target triple, or `host` for tests on this machine
+    #[arg(long, value_name = "TRIPLE", default_value = wasm_engine::IMAGE_TARGET)]
+    target: String,
+    /// Directory that keeps what was compiled, to skip modules that have not changed
+    #[arg(long, value_name = "DIR", default_value = "build/aot")]
+    cache: PathBuf,
+}
+
+/// Why there is no archive.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A module cannot be a guest's.
+    #[error(transparent)]
+    Wasm(#[from] WasmError),
+    /// There is no key to sign with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The compiler does not know the target.
+    #[error("cannot compile for {0}")]
+    Target(String, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The compiler refused a module.
+    #[error("cannot compile {}", .0.display())]
+    Compile(PathBuf, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The archive cannot be written.
+    #[error(transparent)]
+    Archive(#[from] WriteError),
+}
+
+/// A compiled module.
+struct Artifact {
+    bytes: Vec<u8>,
+    cached: bool,
+}
+
+/// Compiles what has changed and writes the archive.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn run(args: &Build) -> Result<(), BuildError> {
+    let target = (args.target != "host").then_some(&*args.target);
+    let engine = wasm_engine::compiler_config(target)
+        .and_then(|config| Engine::new(&config))
+        .map_err(|error| BuildError::Target(args.target.clone(), error.into()))?;
+    let key = keys::signing_key(&args.keys)?;
+    let cache = args.cache.join(&args.target);
+
+    let progress = Progress::new(args.modules.len());
+    let mut writer = Writer::new();
+    for path in &args.modules {
+        let name = wasm::module_name(path);
+        progress.begin(&name);
+        let started = Instant::now();
+        let wasm = files::read(path)?;
+        wasm::inspect(path, &wasm)?;
+        let artifact = compile(&engine, &cache, path, &name, &wasm)?;
+        let outcome = if artifact.cached {
+            "unchanged".to_owned()
+        } else {
+            format!("compiled in {:.2} s", started.elapsed().as_secs_f32())
+        };
+        progress.end(&format!(
+            "{name:<20} {:>6} KiB wasm  {:>6} KiB native  {outcome}",
+            wasm.len().div_ceil(1024),
+            artifact.bytes.len().div_ceil(1024),
+        ));
+        writer.add(&name, artifact.bytes)?;
+    }
+    progress.finish();
+
+    let archive = writer.finish(&key)?;
+    files::write(&args.out, &archive)?;
+    eprintln!(
+        "{}: {} modules, {} KiB",
+        args.out.display(),
+        args.modules.len(),
+        archive.len().div_ceil(1024)
+    );
+    Ok(())
+}
+
+/// The artifact of a module, out of the cache if it is there.
+fn compile(
+    engine: &Engine,
+    cache: &Path,
+    path: &Path,
+    name: &str,
+    wasm: &[u8],
+) -> Result<Artifact, BuildError> {
+    let prefix = format!("{name}-");
+    let cached = cache.join(format!("{prefix}{}.cwasm", cache_key(engine, wasm)));
+    if let Some(bytes) = read_cached(&cached) {
+        return Ok(Artifact {
+            bytes,
+            cached: true,
+        });
+    }
+    let bytes = engine
+        .precompile_module(wasm)
+        .map_err(|error| BuildError::Compile(path.into(), error.into()))?;
+    let mut checked = Sha256::digest(&bytes).to_vec();
+    checked.extend_from_slice(&bytes);
+    files::write(&cached, &checked)?;
+    remove_stale(cache, &prefix, &cached);
+    Ok(Artifact {
+        bytes,
+        cached: false,
+    })
+}
+
+/// Everything that an artifact depends on, as a file name.
+fn cache_key(engine: &Engine, wasm: &[u8]) -> String {
+    let mut settings = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut settings);
+    let mut hash = Sha256::new();
+    hash.update(CACHE_VERSION);
+    hash.update(settings.finish().to_le_bytes());
+    hash.update(wasm);
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// A cached artifact, if it is there and whole: its hash comes first in the file.
+fn read_cached(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = fs::read(path).ok()?;
+    let (hash, artifact) = bytes.split_first_chunk::<32>()?;
+    let whole = Sha256::digest(artifact)[..] == *hash;
+    bytes.drain(..32);
+    whole.then_some(bytes)
+}
+
+/// Removes what older versions of a module were compiled to. Whatever cannot be removed does no harm.
+fn remove_stale(cache: &Path, prefix: &str, current: &Path) {
+    const HASH_AND_ENDING: usize = 64 + ".cwasm".len();
+    for path in files::list(cache, "cwasm").unwrap_or_default() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path != current
+            && name.starts_with(prefix)
+            && name.len() == prefix.len() + HASH_AND_ENDING
+        {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// A bar on terminals, and a line for each module everywhere.
+struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    fn new(modules: usize) -> Self {
+        let bar = ProgressBar::new(modules as u64);
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    fn begin(&self, name: &str) {
+        self.bar.set_message(name.to_owned());
+        self.bar.tick();
+    }
+
+    fn end(&self, line: &str) {
+        if stderr().is_terminal() {
+            self.bar.println(line);
+        } else {
+            eprintln!("{line}");
+        }
+        self.bar.inc(1);
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::tests::Scratch;
+    use wasm_archive::Archive;
+
+    fn build(scratch: &Scratch, modules: &[&str]) -> Build {
+        Build {
+            modules: modules.iter().map(|name| scratch.path(name)).collect(),
+            out: scratch.path("out/archive.bin"),
+            keys: scratch.path("keys"),
+            target: wasm_engine::IMAGE_TARGET.into(),
+            cache: scratch.path("aot"),
+        }
+    }
+
+    fn write(scratch: &Scratch, name: &str, text: &str) {
+        fs::write(scratch.path(name), wat::parse_str(text).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn modules_are_compiled_signed_and_cached() {
+        let scratch = Scratch::new("build");
+        write(
+            &scratch,
+            "b.wasm",
+            "(module (memory 1) (func $named (export \"f\") unreachable))",
+        );
+        write(&scratch, "a.wasm", "(module)");
+        let args = build(&scratch, &["b.wasm", "a.wasm"]);
+        run(&args).unwrap();
+
+        let bytes = files::read(&args.out).unwrap();
+        let key = keys::read_public(&scratch.path("keys/archive.pub")).unwrap();
+        let archive = Archive::open(&bytes, &key).unwrap();
+        let names: Vec<_> = archive.entries().map(|entry| entry.name).collect();
+        assert_eq!(names, ["a", "b"]);
+        let module = archive.module("b").unwrap();
+        assert!(Engine::detect_precompiled(module.bytes()).is_some());
+        // Trap reports need the names of functions.
+        assert!(module.bytes().windows(5).any(|window| window == b"named"));
+
+        let cache = scratch.path("aot").join(&args.target);
+        let cached = files::list(&cache, "cwasm").unwrap();
+        assert_eq!(cached.len(), 2);
+        // What is in the cache is used, unless it is damaged.
+        let engine =
+            Engine::new(&wasm_engine::compiler_config(Some(&args.target)).unwrap()).unwrap();
+        let wasm = files::read(&args.modules[1]).unwrap();
+        assert!(
+            compile(&engine, &cache, &args.modules[1], "a", &wasm)
+                .unwrap()
+                .cached
+        );
+        let mut damaged = files::read(&cached[0]).unwrap();
+        *damaged.last_mut().unwrap() ^= 1;
+        fs::write(&cached[0], damaged).unwrap();
+        assert!(
+            !compile(&engine, &cache, &args.modules[1], "a", &wasm)
+                .unwrap()
+                .cached
+        );
+
+        // The same again, bit by bit.
+        run(&args).unwrap();
+        assert_eq!(files::read(&args.out).unwrap(), bytes);
+
+        // A changed module replaces what was cached.
+        write(&scratch, "a.wasm", "(module (memory 1))");
+        run(&args).unwrap();
+        assert_eq!(files::list(&cache, "cwasm").unwrap().len(), 2);
+        assert_ne!(files::read(&args.out).unwrap(), bytes);
+    }
+
+    #[test]
+    fn two_modules_of_one_name_are_refused() {
+        let scratch = Scratch::new("build-twice");
+        write(&scratch, "a.wasm", "(module)");
+        let args = build(&scratch, &["a.wasm", "a.wasm"]);
+        assert!(matches!(
+            run(&args),
+            Err(BuildError::Archive(WriteError::Duplicate(_)))
+        ));
+    }
+
+    #[test]
+    fn what_guests_cannot_have_is_refused() {
+        let scratch = Scratch::new("build-refused");
+        for (text, feature) in [
+            ("(module (memory i64 1))", "memory64"),
+            ("(module (memory 1) (memory 1))", "multi-memory"),
+            ("(module (type (struct)))", "gc"),
+            ("(module (tag))", "exceptions"),
+        ] {
+            write(&scratch, "a.wasm", text);
+            let result = run(&build(&scratch, &["a.wasm"]));
+            assert!(matches!(result, Err(BuildError::Compile(..))), "{feature}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_target_is_named() {
+        let scratch = Scratch::new("build-target");
+        write(&scratch, "a.wasm", "(module)");
+        let mut args = build(&scratch, &["a.wasm"]);
+        args.target = "pdp11-dec-unix".into();
+        assert!(
+            matches!(run(&args), Err(BuildError::Target(target, _)) if target == "pdp11-dec-unix")
+        );
+    }
+}

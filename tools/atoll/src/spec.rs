@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `atoll check`, and compiling specs.
+
+use std::env;
+use std::io::{IsTerminal, stderr};
+use std::path::{Path, PathBuf};
+
+use capdl::language::{Module, Options, compile};
+use thiserror::Error;
+use wasm_archive::{Archive, ArchiveError};
+
+use crate::files::{self, FileError};
+use crate::wasm::{self, WasmError};
+
+/// `atoll check`.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// The spec, capDL text
+    spec: PathBuf,
+    /// Directory of the .wasm files, to compare what guests name and import
+    #[arg(long, value_name = "DIR")]
+    modules: Option<PathBuf>,
+}
+
+/// Why a spec was not compiled.
+#[derive(Debug, Error)]
+pub enum SpecError {
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A module cannot be read.
+    #[error(transparent)]
+    Wasm(#[from] WasmError),
+    /// The archive was refused.
+    #[error("{}", .0.display())]
+    Archive(PathBuf, #[source] ArchiveError),
+    /// It is not text.
+    #[error("{} is not UTF-8 text", .0.display())]
+    NotText(PathBuf),
+    /// It is wrong in ways that have been shown.
+    #[error("{} has {}", .0.display(), if *.1 == 1 { "an error".into() } else { format!("{} errors", .1) })]
+    Wrong(PathBuf, usize),
+}
+
+/// Checks a spec and says so.
+///
+/// # Errors
+/// See [`SpecError`].
+pub fn run(args: &Check) -> Result<(), SpecError> {
+    let modules = args
+        .modules
+        .as_deref()
+        .map(wasm::inspect_directory)
+        .transpose()?;
+    compile_file(&args.spec, modules.as_deref(), &[0; 32])?;
+    eprintln!("{}: no errors", args.spec.display());
+    Ok(())
+}
+
+/// The modules of an archive; what they import is known where the directory has them.
+///
+/// # Errors
+/// The archive is broken or signed with another key, or a module cannot be read.
+pub fn modules_of(
+    path: &Path,
+    archive: &[u8],
+    key: &[u8; 32],
+    directory: Option<&Path>,
+) -> Result<Vec<Module>, SpecError> {
+    let known = directory
+        .map(wasm::inspect_directory)
+        .transpose()?
+        .unwrap_or_default();
+    let archive =
+        Archive::open(archive, key).map_err(|error| SpecError::Archive(path.into(), error))?;
+    let modules = archive.entries().map(|entry| {
+        let found = known.iter().find(|module| module.name == entry.name);
+        found.cloned().unwrap_or_else(|| Module {
+            name: entry.name.into(),
+            ..Module::default()
+        })
+    });
+    Ok(modules.collect())
+}
+
+/// Compiles a spec; shows on the terminal what is wrong with it.
+///
+/// # Errors
+/// See [`SpecError`].
+pub fn compile_file(
+    path: &Path,
+    modules: Option<&[Module]>,
+    key: &[u8; 32],
+) -> Result<Vec<u8>, SpecError> {
+    let text =
+        String::from_utf8(files::read(path)?).map_err(|_| SpecError::NotText(path.into()))?;
+    compile(&shown_name(path), &text, &Options { modules }, key).map_err(|report| {
+        eprintln!("{}", report.render(colors()));
+        SpecError::Wrong(path.into(), report.diagnostics().len())
+    })
+}
+
+/// The name for messages, here and on the target: relative where possible, so that an image does not
+/// depend on where it is built.
+fn shown_name(path: &Path) -> String {
+    let here = env::current_dir().ok();
+    let relative = here.and_then(|here| path.strip_prefix(here).ok());
+    let shown = match relative {
+        Some(relative) => relative,
+        None if path.is_absolute() => Path::new(path.file_name().unwrap_or_default()),
+        None => path,
+    };
+    shown.display().to_string()
+}
+
+/// Whether to color what goes to standard error (<https://no-color.org>).
+fn colors() -> bool {
+    let forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    stderr().is_terminal() && !forbidden && !dumb
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::tests::Scratch;
+    use ed25519_dalek::SigningKey;
+    use wasm_archive::Writer;
+
+    #[test]
+    fn names_do_not_depend_on_the_directory() {
+        let here = env::current_dir().unwrap();
+        assert_eq!(shown_name(&here.join("specs/a.cdl")), "specs/a.cdl");
+        assert_eq!(shown_name(Path::new("specs/a.cdl")), "specs/a.cdl");
+        assert_eq!(shown_name(Path::new("/elsewhere/a.cdl")), "a.cdl");
+    }
+
+    #[test]
+    fn modules_come_from_the_archive_and_imports_from_the_directory() {
+        let scratch = Scratch::new("modules");
+        let wasm = wat::parse_str("(module (import \"a\" \"b\" (func)) (memory 2))").unwrap();
+        std::fs::write(scratch.path("known.wasm"), wasm).unwrap();
+        std::fs::write(
+            scratch.path("unused.wasm"),
+            wat::parse_str("(module)").unwrap(),
+        )
+        .unwrap();
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let public = key.verifying_key().to_bytes();
+        let mut writer = Writer::new();
+        writer.add("known", vec![1]).unwrap();
+        writer.add("unknown", vec![2]).unwrap();
+        let archive = writer.finish(&key).unwrap();
+
+        let directory = scratch.path("");
+        let modules = modules_of(Path::new("a"), &archive, &public, Some(&directory)).unwrap();
+        let [known, unknown] = &modules[..] else {
+            panic!("{modules:?}")
+        };
+        assert_eq!((&*known.name, known.memory), ("known", Some(2 << 16)));
+        assert_eq!(known.imports.as_ref().map(Vec::len), Some(1));
+        assert_eq!((&*unknown.name, &unknown.imports), ("unknown", &None));
+        assert!(matches!(
+            modules_of(Path::new("a"), &archive, &[0; 32], None),
+            Err(SpecError::Archive(_, ArchiveError::OtherKey))
+        ));
+    }
+
+    #[test]
+    fn a_wrong_spec_is_counted() {
+        let scratch = Scratch::new("spec");
+        let path = scratch.path("a.cdl");
+        std::fs::write(
+            &path,
+            "arch aarch64 objects { a = ut  b = nothing  s = wasm_server }",
+        )
+        .unwrap();
+        let error = compile_file(&path, None, &[0; 32]).unwrap_err();
+        assert!(matches!(error, SpecError::Wrong(_, 3)), "{error}");
+        std::fs::write(&path, b"\xff").unwrap();
+        assert!(matches!(
+            compile_file(&path, None, &[0; 32]),
+            Err(SpecError::NotText(_))
+        ));
+    }
+}
