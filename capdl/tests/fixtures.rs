@@ -3,6 +3,7 @@
 //! about a rejected one.
 //!
 //! `UPDATE_EXPECT=1 cargo test -p capdl` writes those texts anew; read the difference.
+#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,9 @@ use capdl::blob::{Kind, Object, Reader, Rights, Target};
 use capdl::language::{Import, Module, Options, compile};
 
 const KEY: [u8; 32] = [7; 32];
+
+/// First line of every text, as of every file here.
+const HEADER: &str = "-- SPDX-License-Identifier: BSD-2-Clause\n";
 
 fn fixtures(directory: &str) -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
@@ -114,9 +118,10 @@ fn describe(objects: &[Object<'_>], object: &Object<'_>) -> String {
 fn compare(path: &Path, found: &str, wrong: &mut Vec<String>) {
     let expected = path.with_extension("expect");
     if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(&expected, found).unwrap();
+        fs::write(&expected, format!("{HEADER}{found}")).unwrap();
     }
     let expected = fs::read_to_string(&expected).unwrap_or_default();
+    let expected = expected.strip_prefix(HEADER).unwrap_or_default();
     if expected != found {
         wrong.push(format!(
             "{}:\n--- expected\n{expected}--- found\n{found}",

@@ -67,20 +67,20 @@ pub fn modules_of(
     key: &[u8; 32],
     directory: Option<&Path>,
 ) -> Result<Vec<Module>, SpecError> {
-    let known = directory
-        .map(wasm::inspect_directory)
-        .transpose()?
-        .unwrap_or_default();
     let archive =
         Archive::open(archive, key).map_err(|error| SpecError::Archive(path.into(), error))?;
-    let modules = archive.entries().map(|entry| {
-        let found = known.iter().find(|module| module.name == entry.name);
-        found.cloned().unwrap_or_else(|| Module {
-            name: entry.name.into(),
-            ..Module::default()
-        })
-    });
-    Ok(modules.collect())
+    let mut modules = Vec::new();
+    for entry in archive.entries() {
+        let file = directory.map(|directory| directory.join(format!("{}.wasm", entry.name)));
+        modules.push(match file.filter(|file| file.exists()) {
+            Some(file) => wasm::inspect(&file, &files::read(&file)?)?,
+            None => Module {
+                name: entry.name.into(),
+                ..Module::default()
+            },
+        });
+    }
+    Ok(modules)
 }
 
 /// Compiles a spec; shows on the terminal what is wrong with it.
@@ -140,11 +140,7 @@ mod tests {
         let scratch = Scratch::new("modules");
         let wasm = wat::parse_str("(module (import \"a\" \"b\" (func)) (memory 2))").unwrap();
         std::fs::write(scratch.path("known.wasm"), wasm).unwrap();
-        std::fs::write(
-            scratch.path("unused.wasm"),
-            wat::parse_str("(module)").unwrap(),
-        )
-        .unwrap();
+        std::fs::write(scratch.path("unused.wasm"), "broken").unwrap();
         let key = SigningKey::from_bytes(&[1; 32]);
         let public = key.verifying_key().to_bytes();
         let mut writer = Writer::new();
