@@ -168,3 +168,43 @@ fn the_specs_of_this_repository_are_accepted() {
         }
     }
 }
+
+/// Text that is cut, or lacks a few characters, is compiled or refused like any other: with a report
+/// whose places are in the text.
+#[test]
+fn damaged_text_is_an_error_at_worst() {
+    let directories = ["fixtures/accepted", "fixtures/rejected", "specs"];
+    let mut reports = 0;
+    for path in directories.into_iter().flat_map(fixtures) {
+        let text = fs::read_to_string(&path).unwrap();
+        let modules = modules(&text);
+        let options = Options {
+            modules: modules.as_deref(),
+        };
+        let places: Vec<_> = text.char_indices().map(|(at, _)| at).collect();
+        for (step, &at) in places.iter().enumerate().step_by(13) {
+            let behind = places
+                .get(step + 1 + step % 3)
+                .copied()
+                .unwrap_or(text.len());
+            let damaged = [
+                text[..at].to_owned(),
+                format!("{}{}", &text[..at], &text[behind..]),
+            ];
+            for text in damaged {
+                if let Err(report) = compile("damaged.cdl", &text, &options, &KEY) {
+                    assert!(!report.diagnostics().is_empty());
+                    for diagnostic in report.diagnostics() {
+                        assert!(
+                            text.get(diagnostic.span.range()).is_some(),
+                            "{diagnostic:?}"
+                        );
+                    }
+                    assert!(report.render(false).contains("damaged.cdl:"));
+                    reports += 1;
+                }
+            }
+        }
+    }
+    assert!(reports > 1000);
+}
