@@ -4,7 +4,7 @@
 use alloc::{string::String, vec::Vec};
 
 use atoll_abi::Group;
-use capdl::blob::{Cap, HostcallGroup, Kind, Object, ObjectId, Reader, Start, Target};
+use capdl::blob::{Cap, HostcallGroup, Kind, Object, ObjectId, Reader, Restart, Start, Target};
 
 /// A guest of the spec.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Description {
     pub deadline_ms: Option<u32>,
     /// When it starts.
     pub start: Start,
+    /// What happens when it ends.
+    pub restart: Restart,
     /// Arguments.
     pub args: Vec<String>,
     /// Environment.
@@ -92,6 +94,7 @@ impl Description {
             stack: guest.stack,
             deadline_ms: guest.deadline_ms,
             start: guest.start,
+            restart: guest.restart,
             args: owned(&guest.args),
             env: owned(&guest.env),
             budget,

@@ -150,6 +150,18 @@ impl<P: Platform> Guest<P> {
             Ok(()) => Outcome::Exited(0),
             Err(error) => report::outcome(&error, &self.description.module),
         };
+        self.finish(outcome);
+    }
+
+    /// Ends the guest from within a hostcall or one of wasmtime's own functions that its code called,
+    /// without returning to it: its thread touched a page of its memory in a way that the page's rights
+    /// forbid, where no trap can be taken. The instance is not dropped; what the server keeps for it on
+    /// its heap is lost. The thread holds no lock there (see [`Home`]).
+    pub fn abandon(&self, why: &str) {
+        self.finish(Outcome::Failed(why.into()));
+    }
+
+    fn finish(&self, outcome: Outcome) {
         // Whoever would wake it from here on finds no mailbox.
         self.mailbox.lock().close();
         let mut state = self.state.lock();

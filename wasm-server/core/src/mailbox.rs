@@ -41,8 +41,10 @@ impl Mailbox {
         if word(OFFSET_VERSION)? != VERSION || !capacity.is_power_of_two() || capacity > MAX_CAPACITY {
             return Err(NoMailbox);
         }
-        // The last word is inside, and memories do not shrink: so is every other, from now on.
-        word(bytes(capacity) - 4)?;
+        // Others' threads store into it, under locks: it must not fault, now or later.
+        if !home.is_private(address, bytes(capacity)) {
+            return Err(NoMailbox);
+        }
         for offset in [OFFSET_HEAD, OFFSET_TAIL, OFFSET_OVERFLOW] {
             home.store(address + offset, 0)?;
         }
@@ -54,7 +56,7 @@ impl Mailbox {
     /// says so in the overflow word, which has the guest look at every task.
     pub fn put(&mut self, home: &impl Home, id: u32) -> bool {
         let Some(ring) = &mut self.ring else { return false };
-        // Stores fail only outside the memory, which `register` has excluded.
+        // Stores fail only outside the memory or misaligned, which `register` has excluded.
         let stored = if ring.pending(home) >= ring.capacity {
             home.store(ring.address + OFFSET_OVERFLOW, 1)
         } else {

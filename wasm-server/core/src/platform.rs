@@ -55,6 +55,9 @@ pub struct HomeParams {
 /// What the platform keeps for one guest: thread, wake object and linear memory, all of it out of
 /// the guest's budget.
 ///
+/// The server calls [`Home::read`] and [`Home::write`] with no lock held: the range may be a window
+/// whose pages forbid the access, which ends the guest right there ([`Guest::abandon`]).
+///
 /// Addresses are offsets in the guest's linear memory. Every access is checked against the size the
 /// memory has at that moment, and made with volatile or atomic operations, because the guest, and
 /// whoever shares the page, may write it at the same time.
@@ -67,6 +70,9 @@ pub trait Home: Send + Sync + 'static {
 
     /// Bytes of the linear memory.
     fn size(&self) -> u64;
+    /// Whether a range is inside the memory, and no part of it is or was a window: nobody else writes
+    /// it, it stays writable, and it stays so for as long as the guest lives.
+    fn is_private(&self, address: u32, len: u32) -> bool;
     /// Copies out of the memory.
     fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress>;
     /// Copies into the memory.

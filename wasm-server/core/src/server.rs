@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use atoll_abi::{Error, Level, Pid};
-use capdl::blob::{Kind, ObjectId, Reader, Start, Target};
+use capdl::blob::{Kind, ObjectId, Reader, Restart, Start, Target};
 use wasm_archive::Archive;
 
 use crate::{
@@ -21,6 +21,11 @@ use crate::{
 
 /// Bits of a process id that are the place in the server; the rest is the generation.
 const INDEX_BITS: u32 = 12;
+
+/// A guest that ended this often within [`RESTART_PERIOD`] is not started again.
+const MAX_RESTARTS: u32 = 5;
+/// Nanoseconds.
+const RESTART_PERIOD: u64 = 10_000_000_000;
 
 /// Why a server cannot be set up; the text is for people.
 pub type SetupError = String;
@@ -49,6 +54,14 @@ struct Life<P: Platform> {
     starting: bool,
     guest: Option<Arc<Guest<P>>>,
     deadline: Option<Alarm>,
+    restarts: Restarts,
+}
+
+/// Restarts within the present period.
+#[derive(Default)]
+struct Restarts {
+    since: u64,
+    count: u32,
 }
 
 /// What an alarm does.
@@ -74,7 +87,7 @@ impl<P: Platform> Server<P> {
                     channels.insert(cap.channel, Arc::new(make_channel(&platform, spec, cap.channel)?));
                 }
             }
-            let life = Life { generation: 0, starting: false, guest: None, deadline: None };
+            let life = Life { generation: 0, starting: false, guest: None, deadline: None, restarts: Restarts::default() };
             places.push(Place { description: Arc::new(description), life: Lock::<P, _>::new(life) });
         }
         if places.len() >= 1 << INDEX_BITS {
@@ -109,14 +122,14 @@ impl<P: Platform> Server<P> {
     }
 
     /// The service thread's work: does what is due, then sleeps, for ever.
-    pub fn serve(&self) -> ! {
+    pub fn serve(self: &Arc<Self>) -> ! {
         loop {
             self.serve_once();
         }
     }
 
     /// One turn of [`Self::serve`].
-    pub fn serve_once(&self) {
+    pub fn serve_once(self: &Arc<Self>) {
         self.fire_alarms();
         if self.ended.swap(false, Ordering::AcqRel) {
             self.reap();
@@ -183,8 +196,9 @@ impl<P: Platform> Server<P> {
             life.deadline = Some(self.set_alarm(at, Due::End(pid)));
         }
         drop(life);
-        self.platform.launch(guest).map_err(|failure| {
-            self.log(&place.description.name, Level::Error, &format!("did not start: {failure}"));
+        self.platform.launch(guest.clone()).map_err(|failure| {
+            guest.abandon(&format!("did not start: {failure}"));
+            self.take_back(place, &guest);
             Error::from(failure)
         })?;
         Ok(pid)
@@ -217,24 +231,62 @@ impl<P: Platform> Server<P> {
         self.ended.store(true, Ordering::Release);
     }
 
-    fn reap(&self) {
-        for place in &self.places {
+    fn reap(self: &Arc<Self>) {
+        for (index, place) in self.places.iter().enumerate() {
             let guest = place.life.lock().guest.clone();
             let Some(guest) = guest else { continue };
-            let Some(outcome) = guest.ended() else { continue };
+            if guest.ended().is_none() {
+                continue;
+            }
             if !guest.home.finished() {
                 // Its thread has a few instructions to go; it nudges when they are done.
                 self.ended.store(true, Ordering::Release);
                 continue;
             }
-            if let Some(alarm) = place.life.lock().deadline.take() {
-                self.timers.lock().cancel(alarm);
+            let outcome = self.take_back(place, &guest);
+            if self.is_to_restart(place, &outcome) {
+                // A refusal is in the log.
+                let _ = self.start_place(index);
             }
-            self.reclaim(&guest);
+        }
+    }
+
+    /// The end of a guest whose thread has finished, or never ran.
+    fn take_back(&self, place: &Place<P>, guest: &Arc<Guest<P>>) -> Option<Outcome> {
+        if let Some(alarm) = place.life.lock().deadline.take() {
+            self.timers.lock().cancel(alarm);
+        }
+        self.reclaim(guest);
+        let outcome = guest.ended();
+        if let Some(outcome) = &outcome {
             let level = if matches!(outcome, Outcome::Exited(_)) { Level::Debug } else { Level::Error };
             self.log(guest.name(), level, &format!("{outcome}"));
-            guest.gone();
         }
+        guest.gone();
+        outcome
+    }
+
+    fn is_to_restart(&self, place: &Place<P>, outcome: &Option<Outcome>) -> bool {
+        let wanted = match place.description.restart {
+            Restart::Permanent => true,
+            Restart::Transient => matches!(outcome, Some(Outcome::Failed(_))),
+            Restart::Temporary => false,
+        };
+        if !wanted {
+            return false;
+        }
+        let now = self.platform.now();
+        let restarts = &mut place.life.lock().restarts;
+        if now - restarts.since > RESTART_PERIOD {
+            *restarts = Restarts { since: now, count: 0 };
+        }
+        restarts.count += 1;
+        if restarts.count <= MAX_RESTARTS {
+            return true;
+        }
+        let text = format!("not started again: ended {} times within {} s", restarts.count, RESTART_PERIOD / 1_000_000_000);
+        self.log(&place.description.name, Level::Error, &text);
+        false
     }
 
     /// Takes back everything a guest held: first what others could still reach, then the memory.

@@ -94,6 +94,10 @@ impl Home for HostHome {
         self.space.size() as u64
     }
 
+    fn is_private(&self, address: u32, len: u32) -> bool {
+        self.space.is_private(address as usize, len as usize)
+    }
+
     fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress> {
         self.space.read(address, out)
     }

@@ -4,6 +4,7 @@
 
 use std::{
     ffi::c_void,
+    ops::Range,
     os::fd::OwnedFd,
     ptr,
     sync::{
@@ -49,6 +50,8 @@ struct Inner {
     budget: usize,
     used: usize,
     staged: Option<(Arc<Region>, bool)>,
+    /// What is or was a window, by offset in the linear memory.
+    windows: Vec<Range<usize>>,
 }
 
 // SAFETY: the reservation is plain address space; who maps what into it is behind the lock, and what
@@ -67,7 +70,7 @@ impl Space {
         Ok(Self {
             memory: memory.map_err(|_| Failure::Exhausted("address space"))?,
             size: AtomicUsize::new(0),
-            inner: Mutex::new(Inner { budget, used: 0, staged: None }),
+            inner: Mutex::new(Inner { budget, used: 0, staged: None, windows: Vec::new() }),
         })
     }
 
@@ -100,7 +103,10 @@ impl Space {
             return Err(Failure::Refused("that size"));
         }
         match inner.staged.take() {
-            Some((region, write)) if region.bytes == size - old => self.map_window(old, &region, write)?,
+            Some((region, write)) if region.bytes == size - old => {
+                self.map_window(old, &region, write)?;
+                inner.windows.push(old..size);
+            }
             Some(_) => return Err(Failure::Refused("a window of another size")),
             None => {
                 inner.spend(size - old)?;
@@ -109,6 +115,13 @@ impl Space {
         }
         self.size.store(size, Ordering::Release);
         Ok(())
+    }
+
+    /// See [`wasm_server_core::platform::Home::is_private`].
+    pub fn is_private(&self, address: usize, len: usize) -> bool {
+        let end = address.saturating_add(len);
+        let inner = self.inner.lock();
+        end <= self.size() && inner.windows.iter().all(|window| end <= window.start || window.end <= address)
     }
 
     /// Puts private zeroed pages in place of a window.

@@ -3,7 +3,8 @@
 //! arrives here as a message.
 //!
 //! A trap of wasm code is sent back into wasmtime's handler on the thread that raised it. A touched
-//! hole in a guest's memory is filled. Anything else is a fault of the server itself, which it does
+//! hole in a guest's memory is filled. A write of the server's to a guest's read-only window, in the
+//! guest's name, ends the guest. Anything else is a fault of the server itself, which it does
 //! not survive: the root task reports it and starts the server again.
 //!
 //! The thread has nothing else to do, holds no lock across a message, and never calls wasmtime.
@@ -16,7 +17,7 @@ use core::{
 use sel4::{Fault, MessageInfo, cap};
 use wasm_handoff::slot;
 
-use crate::platform::Sel4;
+use crate::{home, platform::Sel4};
 
 /// wasmtime's trap handler: ip, fp, whether the next is an address, the address that faulted.
 pub type TrapHandler = extern "C" fn(usize, usize, bool, usize);
@@ -46,11 +47,14 @@ pub fn serve(platform: &Sel4) -> ! {
         let (info, number) = endpoint.recv(());
         let fault = sel4::with_ipc_buffer(|buffer| Fault::new(buffer, &info));
         let resumed = match &fault {
-            Fault::VmFault(fault) if fill_hole(platform, fault.addr() as usize) => {
+            Fault::VmFault(fault) if !fault.is_prefetch() && fill_hole(platform, fault.addr() as usize) => {
                 sel4::with_ipc_buffer_mut(|buffer| sel4::reply(buffer, MessageInfo::new(0, 0, 0, 0)));
                 true
             }
-            Fault::VmFault(fault) => redirect(platform, number, fault.ip(), Some(fault.addr())),
+            Fault::VmFault(fault) if platform.code.contains(fault.ip() as usize) => {
+                redirect(platform, number, fault.ip(), Some(fault.addr()))
+            }
+            Fault::VmFault(fault) => abandon(platform, number, fault.ip(), fault.addr()),
             Fault::UserException(fault) => redirect(platform, number, fault.fault_ip(), None),
             _ => false,
         };
@@ -76,12 +80,26 @@ fn redirect(platform: &Sel4, number: u64, ip: u64, address: Option<u64>) -> bool
     if address.is_some_and(|address| !space.contains(address as usize)) {
         return false;
     }
+    let arguments = |fp| [ip, fp, u64::from(address.is_some()), address.unwrap_or(0)];
+    go_on(tcb, trapped as *const () as u64, arguments)
+}
+
+/// Ends the guest whose thread was stopped at `ip`, in code of the server, for what it did to a page
+/// of the guest's own memory.
+fn abandon(platform: &Sel4, number: u64, ip: u64, address: u64) -> bool {
+    let Some((tcb, space)) = platform.thread(number) else { return false };
+    let offset = (address as usize).wrapping_sub(space.memory());
+    offset < space.size() && go_on(tcb, home::abandoned as *const () as u64, |_| [ip, address, 0, 0])
+}
+
+/// Has a stopped thread go on elsewhere on its stack, with arguments made from its frame pointer.
+fn go_on(tcb: cap::Tcb, pc: u64, arguments: impl FnOnce(u64) -> [u64; 4]) -> bool {
     let Ok(mut context) = tcb.tcb_read_all_registers(false) else { return false };
     let fp = *context.gpr(29);
-    for (i, argument) in [ip, fp, u64::from(address.is_some()), address.unwrap_or(0)].into_iter().enumerate() {
+    for (i, argument) in arguments(fp).into_iter().enumerate() {
         *context.c_param_mut(i) = argument;
     }
     *context.sp_mut() &= !15;
-    *context.pc_mut() = trapped as *const () as u64;
+    *context.pc_mut() = pc;
     tcb.tcb_write_all_registers(true, &mut context).is_ok()
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A guest's thread and its notification, beside its address space.
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::{boxed::Box, format, sync::Arc};
 use core::{
     cell::RefCell,
     ptr,
@@ -93,14 +93,13 @@ impl Sel4Home {
     }
 }
 
-/// The address space of the guest that runs on this thread: wasmtime's requests for memory name
-/// nobody.
+/// The guest that runs on this thread: wasmtime's requests for memory name nobody.
 #[thread_local]
-static SPACE: RefCell<Option<Arc<Space>>> = RefCell::new(None);
+static GUEST: RefCell<Option<Arc<Guest<Sel4>>>> = RefCell::new(None);
 
 /// The address space of the guest that runs on this thread.
 pub fn current_space() -> Option<Arc<Space>> {
-    SPACE.borrow().clone()
+    GUEST.borrow().as_ref().map(|guest| guest.home.space.clone())
 }
 
 /// The first code of a guest's thread.
@@ -111,10 +110,25 @@ extern "C" fn main(argument: usize) -> ! {
     // SAFETY: the thread's own IPC buffer, as configured; nobody else has a reference to it, and the
     // page is there for as long as the thread.
     sel4::set_ipc_buffer(unsafe { &mut *ptr::with_exposed_provenance_mut::<IpcBuffer>(control) });
-    SPACE.replace(Some(guest.home.space.clone()));
+    GUEST.replace(Some(guest.clone()));
     guest.run();
-    SPACE.replace(None);
+    drop(guest);
+    finish()
+}
 
+/// Where a guest's thread goes on that wrote where it must not, in code of the server.
+pub extern "C" fn abandoned(ip: usize, address: usize) -> ! {
+    let guest = GUEST.borrow().clone();
+    let Some(guest) = guest else { panic!("no guest runs on the thread that faulted at {ip:#x}") };
+    let offset = address.wrapping_sub(guest.home.space.memory());
+    guest.abandon(&format!("write to a read-only window, at address {offset:#x} of its memory"));
+    drop(guest);
+    finish()
+}
+
+/// The end of a guest's thread.
+fn finish() -> ! {
+    let Some(guest) = GUEST.replace(None) else { panic!("a thread that is no guest's finishes as one") };
     let notification = guest.home.notification;
     let finished = &raw const guest.home.finished;
     drop(guest);
@@ -133,6 +147,10 @@ impl Home for Sel4Home {
 
     fn size(&self) -> u64 {
         self.space.size() as u64
+    }
+
+    fn is_private(&self, address: u32, len: u32) -> bool {
+        self.space.is_private(address as usize, len as usize)
     }
 
     fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress> {

@@ -226,6 +226,16 @@ impl Space {
         Ok(())
     }
 
+    /// See [`wasm_server_core::platform::Home::is_private`].
+    pub fn is_private(&self, address: usize, len: usize) -> bool {
+        let end = address.saturating_add(len);
+        let apart = |start: usize, bytes: usize| end <= start || start + bytes <= address;
+        let inner = self.inner.lock();
+        end <= self.size()
+            && inner.windows.iter().all(|w| apart(w.address, w.bytes))
+            && inner.holes.iter().all(|&(start, bytes)| apart(start, bytes))
+    }
+
     /// Takes a window's frames away.
     pub fn unmap(&self, address: usize) {
         let mut inner = self.inner.lock();
