@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The default system on other machines and kernels.
+#![forbid(unsafe_code)]
+
+use system_tests::build::{Build, Kernel};
+use system_tests::machine::{Config, Machine};
+use system_tests::scratch::Scratch;
+use system_tests::spec;
+
+/// Enough for a machine that has to share the host.
+const SECONDS: u64 = 90;
+
+/// Boots and waits until ping and pong talk, one of the others has been ended by a trap, and one by its
+/// deadline.
+#[track_caller]
+fn works_on(kernel: Kernel, config: Config) {
+    let scratch = Scratch::new();
+    let image = scratch.path("default.elf");
+    Build::from_env().image(kernel, &spec::default_path(), &image);
+    let machine = Machine::boot(&image, config).expect("QEMU");
+    machine.expect("ping: * of 10000 round trips", SECONDS);
+    machine.expect(
+        "oob: error: failed: trap: out of bounds memory access",
+        SECONDS,
+    );
+    machine.expect("spin: error: failed: ended", SECONDS);
+    let text = machine.end();
+    assert!(!text.to_lowercase().contains("panic"), "{text}");
+}
+
+macro_rules! machines {
+    ($($name:ident: $kernel:ident, $cpu:literal, $memory:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            works_on(Kernel::$kernel, Config { cpu: $cpu, memory: $memory, ..Config::default() });
+        }
+    )*};
+}
+
+machines! {
+    cortex_a53_with_256_mib: Release, "cortex-a53", "256M";
+    cortex_a57_with_1_gib: Release, "cortex-a57", "1G";
+    cortex_a72_with_8_gib: Release, "cortex-a72", "8G";
+    cortex_a76_with_3_gib: Release, "cortex-a76", "3G";
+    newest_cpu_with_512_mib: Release, "max", "512M";
+    debug_kernel_on_cortex_a57_with_512_mib: Debug, "cortex-a57", "512M";
+    debug_kernel_on_newest_cpu_with_8_gib: Debug, "max", "8G";
+}
+
+/// What the machine counts instead of time makes a run repeatable; so it prints the same twice.
+#[test]
+fn counted_runs_are_the_same() {
+    let scratch = Scratch::new();
+    let image = scratch.path("default.elf");
+    Build::from_env().image(Kernel::Release, &spec::default_path(), &image);
+    let run = || {
+        let config = Config {
+            counted: true,
+            ..Config::default()
+        };
+        let machine = Machine::boot(&image, config).expect("QEMU");
+        let last = machine.expect("still serving: ", SECONDS);
+        let text = machine.end();
+        let end = text.find(&last).expect("the line that was just found");
+        text[..end].to_owned() + &last
+    };
+    assert_eq!(run(), run());
+}
+
+/// What `make run` does.
+#[test]
+fn the_host_tool_runs_an_image() {
+    let scratch = Scratch::new();
+    let image = scratch.path("default.elf");
+    let build = Build::from_env();
+    build.image(Kernel::Release, &spec::default_path(), &image);
+    let image = image.display().to_string();
+    let output = build.atoll([
+        "run",
+        &image,
+        "--icount",
+        "--memory",
+        "256M",
+        "--timeout",
+        "20",
+    ]);
+    assert_eq!(output.status.code(), Some(124), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("ping: 10000 round trips, checksum ok"),
+        "{text}"
+    );
+}
