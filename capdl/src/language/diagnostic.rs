@@ -80,6 +80,12 @@ impl Report {
         }
     }
 
+    /// The same under another name for the file.
+    pub fn in_file(self, file: &str) -> Self {
+        let file = file.into();
+        Self { file, ..self }
+    }
+
     /// What is wrong, in the order of the text.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics

@@ -45,7 +45,7 @@ pub struct Import {
 
 /// Compiles a spec.
 ///
-/// `file` is its name in messages, here and on the target; `archive_key` the ed25519 public key that
+/// `file` is its name in messages of the target, and in the report if there is one; `archive_key` the ed25519 public key that
 /// the module archive must be signed with.
 ///
 /// # Errors

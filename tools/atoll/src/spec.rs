@@ -95,13 +95,14 @@ pub fn compile_file(
     let text =
         String::from_utf8(files::read(path)?).map_err(|_| SpecError::NotText(path.into()))?;
     compile(&shown_name(path), &text, &Options { modules }, key).map_err(|report| {
+        let report = report.in_file(&path.display().to_string());
         eprintln!("{}", report.render(colors()));
         SpecError::Wrong(path.into(), report.diagnostics().len())
     })
 }
 
-/// The name for messages, here and on the target: relative where possible, so that an image does not
-/// depend on where it is built.
+/// The name for messages on the target: relative where possible, so that an image does not depend on
+/// where it is built.
 fn shown_name(path: &Path) -> String {
     let here = env::current_dir().ok();
     let relative = here.and_then(|here| path.strip_prefix(here).ok());
