@@ -61,8 +61,11 @@ impl Sel4Home {
             control_frame,
         )
         .map_err(refused)?;
-        let prio = u64::from(params.prio.min(service_prio.saturating_sub(1)));
-        tcb.tcb_set_sched_params(cap::Tcb::from_bits(slot::TCB), 0, prio).map_err(refused)?;
+        // A guest that starts another gives it its priority, and seL4 5.0.0 asks what the calling thread
+        // may give, not what the server may. It is the server's code that asks, never the guest.
+        let highest = service_prio.saturating_sub(1);
+        let prio = params.prio.min(highest);
+        tcb.tcb_set_sched_params(cap::Tcb::from_bits(slot::TCB), highest.into(), prio.into()).map_err(refused)?;
         Ok(Self { space: Arc::new(space), tcb, notification, finished: AtomicBool::new(false) })
     }
 
