@@ -53,8 +53,14 @@ impl Description {
     ///
     /// # Errors
     /// What is wrong with it, for people.
-    pub fn of(spec: &Reader<'_>, object: &Object<'_>, server: ObjectId) -> Result<Option<Self>, String> {
-        let Kind::WasmGuest(guest) = &object.kind else { return Ok(None) };
+    pub fn of(
+        spec: &Reader<'_>,
+        object: &Object<'_>,
+        server: ObjectId,
+    ) -> Result<Option<Self>, String> {
+        let Kind::WasmGuest(guest) = &object.kind else {
+            return Ok(None);
+        };
         if guest.server != server {
             return Ok(None);
         }
@@ -67,7 +73,11 @@ impl Description {
                 Target::Object(id) => match spec.object(id).map(|o| o.kind) {
                     Some(Kind::Untyped { .. }) => budget = Some(id),
                     Some(Kind::Channel { .. }) => {
-                        channels.push(ChannelCap { slot: cap.slot.into(), channel: id, rights: rights_of(cap) });
+                        channels.push(ChannelCap {
+                            slot: cap.slot.into(),
+                            channel: id,
+                            rights: rights_of(cap),
+                        });
                     }
                     _ => {
                         return Err(alloc::format!(
@@ -122,8 +132,12 @@ const fn group_of(group: HostcallGroup) -> Group {
 
 fn rights_of(cap: &Cap<'_>) -> atoll_abi::Rights {
     use atoll_abi::Rights;
-    [(cap.rights.read, Rights::READ), (cap.rights.write, Rights::WRITE), (cap.rights.grant, Rights::GRANT)]
-        .into_iter()
-        .filter(|(given, _)| *given)
-        .fold(Rights::NONE, |all, (_, right)| all.union(right))
+    [
+        (cap.rights.read, Rights::READ),
+        (cap.rights.write, Rights::WRITE),
+        (cap.rights.grant, Rights::GRANT),
+    ]
+    .into_iter()
+    .filter(|(given, _)| *given)
+    .fold(Rights::NONE, |all, (_, right)| all.union(right))
 }

@@ -73,7 +73,10 @@ pub(crate) struct RegionCap<P: Platform> {
 
 impl<P: Platform> Clone for RegionCap<P> {
     fn clone(&self) -> Self {
-        Self { region: self.region.clone(), rights: self.rights }
+        Self {
+            region: self.region.clone(),
+            rights: self.rights,
+        }
     }
 }
 
@@ -110,7 +113,10 @@ impl<P: Platform> Guest<P> {
         let mut handles = HandleTable::<RegionCap<P>>::new();
         let mut caps = Vec::with_capacity(channels.len());
         for (name, cap) in channels {
-            caps.push(atoll_abi::Cap { name: name.clone(), handle: handles.insert(cap.clone())? });
+            caps.push(atoll_abi::Cap {
+                name: name.clone(),
+                handle: handles.insert(cap.clone())?,
+            });
         }
         let params = Params {
             name: description.name.clone(),
@@ -174,7 +180,12 @@ impl<P: Platform> Guest<P> {
     }
 
     fn execute(self: &Arc<Self>) -> wasmtime::Result<()> {
-        let mut store = Store::new(&self.prepared.engine, Context { guest: self.clone() });
+        let mut store = Store::new(
+            &self.prepared.engine,
+            Context {
+                guest: self.clone(),
+            },
+        );
         store.limiter(|context| context);
         store.epoch_deadline_callback(|context| match context.data().guest.ending() {
             Some(reason) => Err(Ending::Ended(reason).into()),
@@ -200,7 +211,8 @@ impl<P: Platform> Guest<P> {
 
     /// Ends a blocking hostcall if the guest is to end.
     pub(crate) fn check_ending(&self) -> Result<(), Ending> {
-        self.ending().map_or(Ok(()), |reason| Err(Ending::Ended(reason)))
+        self.ending()
+            .map_or(Ok(()), |reason| Err(Ending::Ended(reason)))
     }
 
     /// The outcome, once the thread has finished.
@@ -214,7 +226,9 @@ impl<P: Platform> Guest<P> {
     /// Everything is reclaimed: those who waited for it learn the outcome.
     pub(crate) fn gone(&self) {
         let mut state = self.state.lock();
-        let State::Ended(outcome, waiting) = &mut *state else { return };
+        let State::Ended(outcome, waiting) = &mut *state else {
+            return;
+        };
         let waiting = core::mem::take(waiting);
         let outcome = outcome.clone();
         *state = State::Gone(outcome);
@@ -262,7 +276,9 @@ impl<P: Platform> Guest<P> {
     /// Ids in the mailbox; 0 and the guest counts as asleep; none if there is no mailbox.
     pub(crate) fn pending_or_park(&self) -> Option<u32> {
         let mut mailbox = self.mailbox.lock();
-        mailbox.is_registered().then(|| mailbox.pending_or_park(&self.home))
+        mailbox
+            .is_registered()
+            .then(|| mailbox.pending_or_park(&self.home))
     }
 
     /// See [`Mailbox::unpark`].
@@ -288,7 +304,12 @@ impl<P: Platform> ResourceLimiter for Context<P> {
     }
 
     /// Tables are on the server's heap.
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= MAX_TABLE_ELEMENTS)
     }
 
@@ -304,4 +325,3 @@ impl<P: Platform> ResourceLimiter for Context<P> {
         1
     }
 }
-

@@ -23,7 +23,9 @@ pub(crate) struct HandleTable<T> {
 
 impl<T> HandleTable<T> {
     pub const fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self {
+            entries: Vec::new(),
+        }
     }
 
     /// Puts a value into a free entry.
@@ -34,7 +36,10 @@ impl<T> HandleTable<T> {
         let index = match self.entries.iter().position(|e| e.value.is_none()) {
             Some(index) => index,
             None if self.entries.len() < MAX_HANDLES => {
-                self.entries.push(Entry { generation: 1, value: None });
+                self.entries.push(Entry {
+                    generation: 1,
+                    value: None,
+                });
                 self.entries.len() - 1
             }
             None => return Err(Error::TooMany),
@@ -49,7 +54,10 @@ impl<T> HandleTable<T> {
     /// # Errors
     /// `BadHandle` if it never was one or is stale.
     pub fn get(&self, handle: Handle) -> Result<&T, Error> {
-        let entry = self.entries.get((handle.0 & ((1 << INDEX_BITS) - 1)) as usize).ok_or(Error::BadHandle)?;
+        let entry = self
+            .entries
+            .get((handle.0 & ((1 << INDEX_BITS) - 1)) as usize)
+            .ok_or(Error::BadHandle)?;
         match &entry.value {
             Some(value) if entry.generation == handle.0 >> INDEX_BITS => Ok(value),
             _ => Err(Error::BadHandle),
@@ -76,7 +84,10 @@ impl<T> HandleTable<T> {
 
     /// Takes everything out.
     pub fn clear(&mut self) -> Vec<T> {
-        core::mem::take(&mut self.entries).into_iter().filter_map(|e| e.value).collect()
+        core::mem::take(&mut self.entries)
+            .into_iter()
+            .filter_map(|e| e.value)
+            .collect()
     }
 }
 
@@ -99,7 +110,9 @@ mod tests {
     fn no_number_below_the_table_is_a_handle() {
         let mut table = HandleTable::new();
         let real: Vec<_> = (0..4).map(|n| table.insert(n).unwrap()).collect();
-        let hits = (0..1 << 16).filter(|&n| table.get(Handle(n)).is_ok()).count();
+        let hits = (0..1 << 16)
+            .filter(|&n| table.get(Handle(n)).is_ok())
+            .count();
         assert_eq!(hits, real.len());
         assert_eq!(table.get(Handle(0)), Err(Error::BadHandle));
         assert_eq!(table.get(Handle(u32::MAX)), Err(Error::BadHandle));

@@ -2,8 +2,8 @@
 //! The server's side of a wake mailbox (layout: `atoll_abi::mailbox`).
 
 use atoll_abi::mailbox::{
-    MAX_CAPACITY, OFFSET_CAPACITY, OFFSET_HEAD, OFFSET_OVERFLOW, OFFSET_RING, OFFSET_TAIL, OFFSET_VERSION, VERSION,
-    bytes,
+    MAX_CAPACITY, OFFSET_CAPACITY, OFFSET_HEAD, OFFSET_OVERFLOW, OFFSET_RING, OFFSET_TAIL,
+    OFFSET_VERSION, VERSION, bytes,
 };
 
 use crate::platform::{BadAddress, Home};
@@ -38,7 +38,10 @@ impl Mailbox {
     pub fn register(&mut self, home: &impl Home, address: u32) -> Result<(), NoMailbox> {
         let word = |offset| home.load(address.checked_add(offset).ok_or(BadAddress)?);
         let capacity = word(OFFSET_CAPACITY)?;
-        if word(OFFSET_VERSION)? != VERSION || !capacity.is_power_of_two() || capacity > MAX_CAPACITY {
+        if word(OFFSET_VERSION)? != VERSION
+            || !capacity.is_power_of_two()
+            || capacity > MAX_CAPACITY
+        {
             return Err(NoMailbox);
         }
         // Others' threads store into it, under locks: it must not fault, now or later.
@@ -48,21 +51,28 @@ impl Mailbox {
         for offset in [OFFSET_HEAD, OFFSET_TAIL, OFFSET_OVERFLOW] {
             home.store(address + offset, 0)?;
         }
-        self.ring = Some(Ring { address, capacity, tail: 0 });
+        self.ring = Some(Ring {
+            address,
+            capacity,
+            tail: 0,
+        });
         Ok(())
     }
 
     /// Puts an id; says whether the guest sleeps and has to be woken. A full ring drops the id and
     /// says so in the overflow word, which has the guest look at every task.
     pub fn put(&mut self, home: &impl Home, id: u32) -> bool {
-        let Some(ring) = &mut self.ring else { return false };
+        let Some(ring) = &mut self.ring else {
+            return false;
+        };
         // Stores fail only outside the memory or misaligned, which `register` has excluded.
         let stored = if ring.pending(home) >= ring.capacity {
             home.store(ring.address + OFFSET_OVERFLOW, 1)
         } else {
             let slot = OFFSET_RING + 4 * (ring.tail & (ring.capacity - 1));
             ring.tail = ring.tail.wrapping_add(1);
-            home.store(ring.address + slot, id).and_then(|()| home.store(ring.address + OFFSET_TAIL, ring.tail))
+            home.store(ring.address + slot, id)
+                .and_then(|()| home.store(ring.address + OFFSET_TAIL, ring.tail))
         };
         stored.is_ok() && core::mem::take(&mut self.parked)
     }

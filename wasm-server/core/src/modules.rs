@@ -43,7 +43,10 @@ struct Environment<P: Platform> {
 
 impl<P: Platform> Modules<P> {
     pub const fn new(archive: Archive<'static>) -> Self {
-        Self { archive, engines: Lock::<P, _>::new(BTreeMap::new()) }
+        Self {
+            archive,
+            engines: Lock::<P, _>::new(BTreeMap::new()),
+        }
     }
 
     /// The guest's module, once its imports are found to be covered by its grants.
@@ -57,11 +60,18 @@ impl<P: Platform> Modules<P> {
             Some(prepared) => prepared,
             None => {
                 let prepared = Arc::new(self.load(platform, &environment, &guest.module)?);
-                environment.modules.lock().insert(guest.module.clone(), prepared.clone());
+                environment
+                    .modules
+                    .lock()
+                    .insert(guest.module.clone(), prepared.clone());
                 prepared
             }
         };
-        match prepared.needs.iter().find(|(group, _)| !guest.grants(*group)) {
+        match prepared
+            .needs
+            .iter()
+            .find(|(group, _)| !guest.grants(*group))
+        {
             None => Ok(prepared),
             Some((group, import)) => Err(format!(
                 "module {} imports {import}, which needs the grant {}; {} does not have it",
@@ -79,21 +89,42 @@ impl<P: Platform> Modules<P> {
         let bytes = NonZeroUsize::new(stack as usize).ok_or("the stack is empty")?;
         let mut config = wasm_engine::config(bytes);
         platform.configure(&mut config);
-        let engine = Engine::new(&config).map_err(|e| format!("wasmtime refused its configuration: {e:#}"))?;
-        let linker = link::linker(&engine).map_err(|e| format!("cannot define the hostcalls: {e:#}"))?;
-        let environment = Arc::new(Environment { engine, linker, modules: Lock::<P, _>::new(BTreeMap::new()) });
+        let engine = Engine::new(&config)
+            .map_err(|e| format!("wasmtime refused its configuration: {e:#}"))?;
+        let linker =
+            link::linker(&engine).map_err(|e| format!("cannot define the hostcalls: {e:#}"))?;
+        let environment = Arc::new(Environment {
+            engine,
+            linker,
+            modules: Lock::<P, _>::new(BTreeMap::new()),
+        });
         self.engines.lock().insert(stack, environment.clone());
         Ok(environment)
     }
 
-    fn load(&self, platform: &P, environment: &Environment<P>, name: &str) -> Result<Prepared<P>, String> {
-        let verified = self.archive.module(name).map_err(|e| format!("module {name}: {e}"))?;
-        let module =
-            platform.load(&environment.engine, &verified).map_err(|e| format!("module {name} was refused: {e:#}"))?;
+    fn load(
+        &self,
+        platform: &P,
+        environment: &Environment<P>,
+        name: &str,
+    ) -> Result<Prepared<P>, String> {
+        let verified = self
+            .archive
+            .module(name)
+            .map_err(|e| format!("module {name}: {e}"))?;
+        let module = platform
+            .load(&environment.engine, &verified)
+            .map_err(|e| format!("module {name} was refused: {e:#}"))?;
         let needs = needs(&module)?;
-        let instance =
-            environment.linker.instantiate_pre(&module).map_err(|e| format!("module {name} does not link: {e:#}"))?;
-        Ok(Prepared { engine: environment.engine.clone(), instance, needs })
+        let instance = environment
+            .linker
+            .instantiate_pre(&module)
+            .map_err(|e| format!("module {name} does not link: {e:#}"))?;
+        Ok(Prepared {
+            engine: environment.engine.clone(),
+            instance,
+            needs,
+        })
     }
 }
 

@@ -68,7 +68,10 @@ impl<P: Platform> Region<P> {
         if let Some(listener) = listeners.iter_mut().find(|l| Arc::ptr_eq(&l.guest, guest)) {
             listener.task = task;
         } else if listeners.len() < MAX_LISTENERS {
-            listeners.push(Listener { guest: guest.clone(), task });
+            listeners.push(Listener {
+                guest: guest.clone(),
+                task,
+            });
         } else {
             return Err(Error::TooMany);
         }
@@ -102,14 +105,19 @@ impl<P: Platform> Region<P> {
         if windows.len() >= MAX_WINDOWS {
             return Err(Error::TooMany);
         }
-        windows.push(Window { guest: guest.clone(), address });
+        windows.push(Window {
+            guest: guest.clone(),
+            address,
+        });
         Ok(())
     }
 
     /// Takes a guest's window away, if this is one.
     pub fn remove_window(&self, guest: &Guest<P>, address: u32) -> bool {
         let mut windows = self.windows.lock();
-        let found = windows.iter().position(|w| core::ptr::eq(&*w.guest, guest) && w.address == address);
+        let found = windows
+            .iter()
+            .position(|w| core::ptr::eq(&*w.guest, guest) && w.address == address);
         if let Some(window) = found.map(|i| windows.swap_remove(i)) {
             window.guest.home.unmap(address, self.bytes);
         }
@@ -118,8 +126,12 @@ impl<P: Platform> Region<P> {
 
     /// Forgets a guest that ends: nothing of it is touched or woken from here any more.
     pub fn forget(&self, guest: &Guest<P>) {
-        self.listeners.lock().retain(|l| !core::ptr::eq(&*l.guest, guest));
-        self.windows.lock().retain(|w| !core::ptr::eq(&*w.guest, guest));
+        self.listeners
+            .lock()
+            .retain(|l| !core::ptr::eq(&*l.guest, guest));
+        self.windows
+            .lock()
+            .retain(|w| !core::ptr::eq(&*w.guest, guest));
     }
 
     /// The frames go away: every window shows private zeros from now on, every call answers `Revoked`,

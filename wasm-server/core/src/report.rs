@@ -26,7 +26,9 @@ impl fmt::Display for Ending {
         match self {
             Self::Exit(code) => write!(f, "exit with code {code}"),
             Self::Panic(message) => write!(f, "panic: {message}"),
-            Self::Ended(Reason::Deadline) => f.write_str("ended: it ran past the deadline of its spec"),
+            Self::Ended(Reason::Deadline) => {
+                f.write_str("ended: it ran past the deadline of its spec")
+            }
             Self::Misuse(what) => write!(f, "misuse of a hostcall: {what}"),
         }
     }
@@ -45,7 +47,11 @@ pub(crate) fn outcome(error: &wasmtime::Error, module: &str) -> Outcome {
         (None, None) => write!(text, "{:#}", error),
     };
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        let mut frames = backtrace.frames().iter().map(|frame| place(frame, module)).peekable();
+        let mut frames = backtrace
+            .frames()
+            .iter()
+            .map(|frame| place(frame, module))
+            .peekable();
         while let Some(frame) = frames.next() {
             let mut more = 0;
             while frames.next_if_eq(&frame).is_some() {

@@ -77,23 +77,50 @@ impl<P: Platform> Server<P> {
     ///
     /// # Errors
     /// What is wrong with the spec or missing, for people.
-    pub fn new(platform: P, spec: &Reader<'_>, id: ObjectId, archive: Archive<'static>) -> Result<Arc<Self>, SetupError> {
+    pub fn new(
+        platform: P,
+        spec: &Reader<'_>,
+        id: ObjectId,
+        archive: Archive<'static>,
+    ) -> Result<Arc<Self>, SetupError> {
         let mut places = Vec::new();
         let mut channels = BTreeMap::new();
         for (_, object) in spec.iter() {
-            let Some(description) = Description::of(spec, &object, id)? else { continue };
+            let Some(description) = Description::of(spec, &object, id)? else {
+                continue;
+            };
             for cap in &description.channels {
                 if !channels.contains_key(&cap.channel) {
-                    channels.insert(cap.channel, Arc::new(make_channel(&platform, spec, cap.channel)?));
+                    channels.insert(
+                        cap.channel,
+                        Arc::new(make_channel(&platform, spec, cap.channel)?),
+                    );
                 }
             }
-            let life = Life { generation: 0, starting: false, guest: None, deadline: None, restarts: Restarts::default() };
-            places.push(Place { description: Arc::new(description), life: Lock::<P, _>::new(life) });
+            let life = Life {
+                generation: 0,
+                starting: false,
+                guest: None,
+                deadline: None,
+                restarts: Restarts::default(),
+            };
+            places.push(Place {
+                description: Arc::new(description),
+                life: Lock::<P, _>::new(life),
+            });
         }
         if places.len() >= 1 << INDEX_BITS {
-            return Err(format!("{}: more than {} guests", spec.file, (1 << INDEX_BITS) - 1));
+            return Err(format!(
+                "{}: more than {} guests",
+                spec.file,
+                (1 << INDEX_BITS) - 1
+            ));
         }
-        let seed = [platform.now().to_le_bytes(), platform.cycles().to_le_bytes()].concat();
+        let seed = [
+            platform.now().to_le_bytes(),
+            platform.cycles().to_le_bytes(),
+        ]
+        .concat();
         Ok(Arc::new(Self {
             platform,
             tokens: Lock::<P, _>::new(Tokens::new(&[&seed, &spec.archive_key])),
@@ -139,7 +166,9 @@ impl<P: Platform> Server<P> {
 
     /// Whether no guest is alive and none will start by itself.
     pub fn is_idle(&self) -> bool {
-        self.places.iter().all(|place| place.life.lock().guest.as_ref().is_none_or(|g| g.is_gone()))
+        self.places
+            .iter()
+            .all(|place| place.life.lock().guest.as_ref().is_none_or(|g| g.is_gone()))
     }
 
     /// How the last life of a guest ended, if it has.
@@ -165,8 +194,17 @@ impl<P: Platform> Server<P> {
 
     /// The guest with this id, alive or gone; not one whose place was taken since.
     pub(crate) fn guest(&self, pid: Pid) -> Result<Arc<Guest<P>>, Error> {
-        let place = self.places.get(Self::index_of(pid)).ok_or(Error::NotFound)?;
-        place.life.lock().guest.clone().filter(|g| g.pid == pid).ok_or(Error::NotFound)
+        let place = self
+            .places
+            .get(Self::index_of(pid))
+            .ok_or(Error::NotFound)?;
+        place
+            .life
+            .lock()
+            .guest
+            .clone()
+            .filter(|g| g.pid == pid)
+            .ok_or(Error::NotFound)
     }
 
     /// The place that a process id names.
@@ -192,7 +230,10 @@ impl<P: Platform> Server<P> {
         let guest = made?;
         life.guest = Some(guest.clone());
         if let Some(milliseconds) = place.description.deadline_ms {
-            let at = self.platform.now().saturating_add(u64::from(milliseconds) * 1_000_000);
+            let at = self
+                .platform
+                .now()
+                .saturating_add(u64::from(milliseconds) * 1_000_000);
             life.deadline = Some(self.set_alarm(at, Due::End(pid)));
         }
         drop(life);
@@ -204,13 +245,30 @@ impl<P: Platform> Server<P> {
         Ok(pid)
     }
 
-    fn make(self: &Arc<Self>, pid: Pid, description: &Arc<Description>) -> Result<Arc<Guest<P>>, Error> {
-        let refuse = |why: &str| self.log(&description.name, Level::Error, &format!("did not start: {why}"));
-        let prepared = self.modules.prepare(&self.platform, description).map_err(|why| {
-            refuse(&why);
-            Error::BadModule
-        })?;
-        let params = HomeParams { budget: description.budget, stack: description.stack, prio: description.prio };
+    fn make(
+        self: &Arc<Self>,
+        pid: Pid,
+        description: &Arc<Description>,
+    ) -> Result<Arc<Guest<P>>, Error> {
+        let refuse = |why: &str| {
+            self.log(
+                &description.name,
+                Level::Error,
+                &format!("did not start: {why}"),
+            )
+        };
+        let prepared = self
+            .modules
+            .prepare(&self.platform, description)
+            .map_err(|why| {
+                refuse(&why);
+                Error::BadModule
+            })?;
+        let params = HomeParams {
+            budget: description.budget,
+            stack: description.stack,
+            prio: description.prio,
+        };
         let home = self.platform.settle(params).map_err(|failure| {
             refuse(&format!("{failure} ({})", description.place));
             Error::from(failure)
@@ -220,10 +278,23 @@ impl<P: Platform> Server<P> {
             .iter()
             .filter_map(|cap| {
                 let region = self.channels.get(&cap.channel)?.clone();
-                Some((cap.slot.clone(), RegionCap { region, rights: cap.rights }))
+                Some((
+                    cap.slot.clone(),
+                    RegionCap {
+                        region,
+                        rights: cap.rights,
+                    },
+                ))
             })
             .collect();
-        Guest::new(self.clone(), pid, description.clone(), prepared, home, &channels)
+        Guest::new(
+            self.clone(),
+            pid,
+            description.clone(),
+            prepared,
+            home,
+            &channels,
+        )
     }
 
     /// A guest's thread has finished.
@@ -259,7 +330,11 @@ impl<P: Platform> Server<P> {
         self.reclaim(guest);
         let outcome = guest.ended();
         if let Some(outcome) = &outcome {
-            let level = if matches!(outcome, Outcome::Exited(_)) { Level::Debug } else { Level::Error };
+            let level = if matches!(outcome, Outcome::Exited(_)) {
+                Level::Debug
+            } else {
+                Level::Error
+            };
             self.log(guest.name(), level, &format!("{outcome}"));
         }
         guest.gone();
@@ -278,13 +353,20 @@ impl<P: Platform> Server<P> {
         let now = self.platform.now();
         let restarts = &mut place.life.lock().restarts;
         if now - restarts.since > RESTART_PERIOD {
-            *restarts = Restarts { since: now, count: 0 };
+            *restarts = Restarts {
+                since: now,
+                count: 0,
+            };
         }
         restarts.count += 1;
         if restarts.count <= MAX_RESTARTS {
             return true;
         }
-        let text = format!("not started again: ended {} times within {} s", restarts.count, RESTART_PERIOD / 1_000_000_000);
+        let text = format!(
+            "not started again: ended {} times within {} s",
+            restarts.count,
+            RESTART_PERIOD / 1_000_000_000
+        );
         self.log(&place.description.name, Level::Error, &text);
         false
     }
@@ -358,20 +440,32 @@ impl<P: Platform> Server<P> {
         };
         for (i, line) in text.lines().enumerate() {
             let mark = if i == 0 { mark } else { "" };
-            self.platform.console(format_args!("[{seconds:5}.{micros:06}] {name}: {mark}{line}"));
+            self.platform.console(format_args!(
+                "[{seconds:5}.{micros:06}] {name}: {mark}{line}"
+            ));
         }
     }
 }
 
-fn make_channel<P: Platform>(platform: &P, spec: &Reader<'_>, id: ObjectId) -> Result<Region<P>, SetupError> {
-    let object = spec.object(id).ok_or("the spec is broken: no such object")?;
+fn make_channel<P: Platform>(
+    platform: &P,
+    spec: &Reader<'_>,
+    id: ObjectId,
+) -> Result<Region<P>, SetupError> {
+    let object = spec
+        .object(id)
+        .ok_or("the spec is broken: no such object")?;
     let place = format!("{}:{}: channel {}", spec.file, object.line, object.name);
-    let Kind::Channel { bytes } = object.kind else { return Err(format!("{place} is none")) };
+    let Kind::Channel { bytes } = object.kind else {
+        return Err(format!("{place} is none"));
+    };
     let memory = object.caps.iter().find_map(|cap| match cap.target {
         Target::Object(target) if cap.slot == "memory" => Some(target),
         _ => None,
     });
     let memory = memory.ok_or_else(|| format!("{place} has no memory"))?;
-    let backing = platform.make_region(memory, bytes).map_err(|failure| format!("{place}: {failure}"))?;
+    let backing = platform
+        .make_region(memory, bytes)
+        .map_err(|failure| format!("{place}: {failure}"))?;
     Ok(Region::new(backing, bytes, None))
 }

@@ -21,13 +21,19 @@ pub(crate) struct Timers<T> {
 
 impl<T> Timers<T> {
     pub const fn new() -> Self {
-        Self { queue: BTreeMap::new(), sequence: 0 }
+        Self {
+            queue: BTreeMap::new(),
+            sequence: 0,
+        }
     }
 
     /// Sets an alarm.
     pub fn set(&mut self, at: u64, what: T) -> Alarm {
         self.sequence += 1;
-        let alarm = Alarm { at, sequence: self.sequence };
+        let alarm = Alarm {
+            at,
+            sequence: self.sequence,
+        };
         self.queue.insert(alarm, what);
         alarm
     }

@@ -40,19 +40,31 @@ impl<P: Platform> Tokens<P> {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        Self { secret: hash.finalize().into(), counter: 0, waiting: BTreeMap::new() }
+        Self {
+            secret: hash.finalize().into(),
+            counter: 0,
+            waiting: BTreeMap::new(),
+        }
     }
 
     /// A new token.
     ///
     /// # Errors
     /// `TooMany` if this guest has too many that nobody took up.
-    pub fn issue(&mut self, region: Arc<Region<P>>, rights: Rights, by: Pid) -> Result<[u8; TOKEN_BYTES], Error> {
+    pub fn issue(
+        &mut self,
+        region: Arc<Region<P>>,
+        rights: Rights,
+        by: Pid,
+    ) -> Result<[u8; TOKEN_BYTES], Error> {
         if self.waiting.values().filter(|s| s.by == by).count() >= MAX_TOKENS {
             return Err(Error::TooMany);
         }
         self.counter += 1;
-        let hash = Sha256::new().chain_update(self.secret).chain_update(self.counter.to_le_bytes()).finalize();
+        let hash = Sha256::new()
+            .chain_update(self.secret)
+            .chain_update(self.counter.to_le_bytes())
+            .finalize();
         let mut token = [0; TOKEN_BYTES];
         token.copy_from_slice(&hash[..TOKEN_BYTES]);
         self.waiting.insert(token, Shared { region, rights, by });
@@ -69,6 +81,7 @@ impl<P: Platform> Tokens<P> {
 
     /// Drops what a guest shared, and every token for a region of its.
     pub fn forget(&mut self, guest: Pid) {
-        self.waiting.retain(|_, s| s.by != guest && s.region.owner != Some(guest));
+        self.waiting
+            .retain(|_, s| s.by != guest && s.region.owner != Some(guest));
     }
 }

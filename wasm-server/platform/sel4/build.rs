@@ -10,7 +10,12 @@ fn main() {
         return;
     }
     let directory = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
-    for arg in [&format!("-T{directory}/link.ld"), "--build-id=none", "-zmax-page-size=4096", "-znoexecstack"] {
+    for arg in [
+        &format!("-T{directory}/link.ld"),
+        "--build-id=none",
+        "-zmax-page-size=4096",
+        "-znoexecstack",
+    ] {
         println!("cargo::rustc-link-arg-bins={arg}");
     }
 }

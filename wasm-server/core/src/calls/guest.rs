@@ -10,7 +10,11 @@ use crate::{
     report::Ending,
 };
 
-pub(crate) fn params<P: Platform>(caller: &mut Caller<'_, Context<P>>, buffer: u32, len: u32) -> Answer<u32> {
+pub(crate) fn params<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    buffer: u32,
+    len: u32,
+) -> Answer<u32> {
     let me = me(caller);
     if me.params.len() <= len as usize {
         me.home.write(buffer, &me.params)?;
@@ -22,6 +26,10 @@ pub(crate) fn exit<P: Platform>(_: &mut Caller<'_, Context<P>>, code: u32) -> An
     Err(Ending::Exit(code).into())
 }
 
-pub(crate) fn panic<P: Platform>(caller: &mut Caller<'_, Context<P>>, message: u32, len: u32) -> Answer<()> {
+pub(crate) fn panic<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    message: u32,
+    len: u32,
+) -> Answer<()> {
     Err(Ending::Panic(text(me(caller), message, len)?).into())
 }

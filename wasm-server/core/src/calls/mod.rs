@@ -65,6 +65,12 @@ fn text<P: Platform>(guest: &Guest<P>, address: u32, len: u32) -> Answer<String>
     guest.home.read(address, bytes)?;
     Ok(String::from_utf8_lossy(bytes)
         .chars()
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
         .collect())
 }

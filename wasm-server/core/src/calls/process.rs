@@ -10,7 +10,11 @@ use crate::{
     platform::{Home, Platform},
 };
 
-pub(crate) fn start<P: Platform>(caller: &mut Caller<'_, Context<P>>, name: u32, len: u32) -> Answer<Pid> {
+pub(crate) fn start<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    name: u32,
+    len: u32,
+) -> Answer<Pid> {
     let me = me(caller);
     Ok(me.server.start(&text(me, name, len)?)?)
 }

@@ -16,7 +16,10 @@ use crate::{
 /// Most wasm pages of one region.
 const MAX_PAGES: u32 = 1024;
 
-pub(crate) fn alloc<P: Platform>(caller: &mut Caller<'_, Context<P>>, pages: u32) -> Answer<Handle> {
+pub(crate) fn alloc<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    pages: u32,
+) -> Answer<Handle> {
     if pages == 0 || pages > MAX_PAGES {
         return Err(Error::InvalidArgument.into());
     }
@@ -24,7 +27,10 @@ pub(crate) fn alloc<P: Platform>(caller: &mut Caller<'_, Context<P>>, pages: u32
     let bytes = pages * PAGE;
     let backing = me.home.make_region(bytes).map_err(Error::from)?;
     let region = Arc::new(Region::new(backing, bytes, Some(me.pid)));
-    Ok(me.handles.lock().insert(RegionCap { region, rights: Rights::ALL })?)
+    Ok(me.handles.lock().insert(RegionCap {
+        region,
+        rights: Rights::ALL,
+    })?)
 }
 
 pub(crate) fn share<P: Platform>(
@@ -43,16 +49,26 @@ pub(crate) fn share<P: Platform>(
     Ok(me.home.write(token, &bytes)?)
 }
 
-pub(crate) fn accept<P: Platform>(caller: &mut Caller<'_, Context<P>>, token: u32) -> Answer<Handle> {
+pub(crate) fn accept<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    token: u32,
+) -> Answer<Handle> {
     let me = me(caller);
     let mut bytes = [0; TOKEN_BYTES];
     me.home.read(token, &mut bytes)?;
     let shared = me.server.tokens.lock().redeem(&bytes)?;
     // Refused later if the region is gone by then.
-    Ok(me.handles.lock().insert(RegionCap { region: shared.region, rights: shared.rights })?)
+    Ok(me.handles.lock().insert(RegionCap {
+        region: shared.region,
+        rights: shared.rights,
+    })?)
 }
 
-pub(crate) fn attach<P: Platform>(caller: &mut Caller<'_, Context<P>>, handle: u32, rights: u32) -> Answer<u32> {
+pub(crate) fn attach<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: u32,
+    rights: u32,
+) -> Answer<u32> {
     let me = me(caller).clone();
     let rights = Rights::from_wire(rights).ok_or(Error::InvalidArgument)?;
     let cap = me.cap(handle)?;
@@ -63,11 +79,17 @@ pub(crate) fn attach<P: Platform>(caller: &mut Caller<'_, Context<P>>, handle: u
         return Err(Error::Denied.into());
     }
     let backing = cap.region.backing()?;
-    let memory = caller.get_export("memory").and_then(Extern::into_memory).ok_or(Error::NoAddressSpace)?;
-    me.home.stage(Some((&backing, rights.contains(Rights::WRITE))));
+    let memory = caller
+        .get_export("memory")
+        .and_then(Extern::into_memory)
+        .ok_or(Error::NoAddressSpace)?;
+    me.home
+        .stage(Some((&backing, rights.contains(Rights::WRITE))));
     let grown = memory.grow(&mut *caller, u64::from(cap.region.bytes / PAGE));
     me.home.stage(None);
-    let address = grown.map_err(|_| Error::NoAddressSpace)?.wrapping_mul(u64::from(PAGE)) as u32;
+    let address = grown
+        .map_err(|_| Error::NoAddressSpace)?
+        .wrapping_mul(u64::from(PAGE)) as u32;
     if let Err(error) = cap.region.add_window(&me, address) {
         me.home.unmap(address, cap.region.bytes);
         return Err(error.into());
@@ -78,8 +100,16 @@ pub(crate) fn attach<P: Platform>(caller: &mut Caller<'_, Context<P>>, handle: u
 pub(crate) fn detach<P: Platform>(caller: &mut Caller<'_, Context<P>>, address: u32) -> Answer<()> {
     let me = me(caller);
     // The table is not locked while a window goes away, which takes a while.
-    let regions = me.handles.lock().iter().map(|cap| cap.region.clone()).collect::<alloc::vec::Vec<_>>();
-    if regions.iter().any(|region| region.remove_window(me, address)) {
+    let regions = me
+        .handles
+        .lock()
+        .iter()
+        .map(|cap| cap.region.clone())
+        .collect::<alloc::vec::Vec<_>>();
+    if regions
+        .iter()
+        .any(|region| region.remove_window(me, address))
+    {
         Ok(())
     } else {
         Err(Error::NotFound.into())

@@ -14,11 +14,20 @@ use crate::{
 /// The deadline that never comes.
 const NEVER: u64 = u64::MAX;
 
-pub(crate) fn register<P: Platform>(caller: &mut Caller<'_, Context<P>>, mailbox: u32) -> Answer<()> {
-    me(caller).register_mailbox(mailbox).map_err(|_| Ending::Misuse("what it registers is no mailbox").into())
+pub(crate) fn register<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    mailbox: u32,
+) -> Answer<()> {
+    me(caller)
+        .register_mailbox(mailbox)
+        .map_err(|_| Ending::Misuse("what it registers is no mailbox").into())
 }
 
-pub(crate) fn listen<P: Platform>(caller: &mut Caller<'_, Context<P>>, handle: u32, task: u32) -> Answer<()> {
+pub(crate) fn listen<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: u32,
+    task: u32,
+) -> Answer<()> {
     let me = me(caller);
     let cap = me.cap(handle)?;
     if !cap.rights.contains(Rights::READ) {

@@ -21,7 +21,11 @@ struct State {
 impl Clock {
     /// A clock.
     pub fn new() -> Self {
-        Self { start: Instant::now(), state: Mutex::default(), changed: Condvar::new() }
+        Self {
+            start: Instant::now(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
     }
 
     /// Nanoseconds since it started.

@@ -62,17 +62,23 @@ impl HostHome {
     }
 
     /// Starts the guest's thread.
-    pub fn launch(guest: &Arc<Guest<Host>>, nudge: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    pub fn launch(
+        guest: &Arc<Guest<Host>>,
+        nudge: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Failure> {
         let home = &guest.home;
         let running = guest.clone();
-        let thread = thread::Builder::new().name(guest.name().into()).stack_size(home.stack).spawn(move || {
-            SPACE.set(Some(running.home.space.clone()));
-            running.run();
-            SPACE.set(None);
-            running.home.finished.store(true, Ordering::Release);
-            drop(running);
-            nudge();
-        });
+        let thread = thread::Builder::new()
+            .name(guest.name().into())
+            .stack_size(home.stack)
+            .spawn(move || {
+                SPACE.set(Some(running.home.space.clone()));
+                running.run();
+                SPACE.set(None);
+                running.home.finished.store(true, Ordering::Release);
+                drop(running);
+                nudge();
+            });
         *home.thread.lock() = Some(thread.map_err(|_| Failure::Refused("its thread"))?);
         Ok(())
     }

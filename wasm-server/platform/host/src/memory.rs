@@ -24,14 +24,18 @@ unsafe impl MemoryCreator for Memories {
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        if reserved.is_some_and(|bytes| bytes as u64 > MEMORY_RESERVATION) || guard as u64 > MEMORY_GUARD {
+        if reserved.is_some_and(|bytes| bytes as u64 > MEMORY_RESERVATION)
+            || guard as u64 > MEMORY_GUARD
+        {
             return Err("the reservation is larger than a guest's address space".into());
         }
         let space = home::current_space().ok_or("memory is for guests")?;
         if space.size() != 0 {
             return Err("a guest has one memory".into());
         }
-        space.grow_to(minimum).map_err(|failure| failure.to_string())?;
+        space
+            .grow_to(minimum)
+            .map_err(|failure| failure.to_string())?;
         Ok(Box::new(Memory(space)))
     }
 }
@@ -47,7 +51,9 @@ unsafe impl LinearMemory for Memory {
     }
 
     fn grow_to(&mut self, size: usize) -> wasmtime::Result<()> {
-        self.0.grow_to(size).map_err(|failure| wasmtime::Error::msg(failure.to_string()))
+        self.0
+            .grow_to(size)
+            .map_err(|failure| wasmtime::Error::msg(failure.to_string()))
     }
 
     fn as_ptr(&self) -> *mut u8 {

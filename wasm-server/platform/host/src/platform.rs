@@ -11,13 +11,7 @@ use wasm_server_core::{
 };
 use wasmtime::{Config, Engine, Module};
 
-use crate::{
-    clock::Clock,
-    code,
-    home::HostHome,
-    memory::Memories,
-    space::Region,
-};
+use crate::{clock::Clock, code, home::HostHome, memory::Memories, space::Region};
 
 /// See [`Platform`].
 pub struct Host {
@@ -34,12 +28,17 @@ impl Host {
             Kind::Untyped { size_bits, .. } => Some(size_bits),
             _ => None,
         });
-        Self { clock: Arc::new(Clock::new()), budgets: budgets.collect(), console: Box::new(console) }
+        Self {
+            clock: Arc::new(Clock::new()),
+            budgets: budgets.collect(),
+            console: Box::new(console),
+        }
     }
 
     fn budget(&self, object: ObjectId) -> Result<usize, Failure> {
         let bits = self.budgets.get(usize::from(object.0)).copied().flatten();
-        bits.map(|bits| 1 << bits).ok_or(Failure::Refused("a budget that is no untyped"))
+        bits.map(|bits| 1 << bits)
+            .ok_or(Failure::Refused("a budget that is no untyped"))
     }
 }
 

@@ -65,12 +65,22 @@ impl Space {
     pub fn new(budget: usize) -> Result<Self, Failure> {
         // SAFETY: a fresh mapping at an address of the kernel's choice.
         let memory = unsafe {
-            mmap_anonymous(ptr::null_mut(), SPAN, ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE)
+            mmap_anonymous(
+                ptr::null_mut(),
+                SPAN,
+                ProtFlags::empty(),
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )
         };
         Ok(Self {
             memory: memory.map_err(|_| Failure::Exhausted("address space"))?,
             size: AtomicUsize::new(0),
-            inner: Mutex::new(Inner { budget, used: 0, staged: None, windows: Vec::new() }),
+            inner: Mutex::new(Inner {
+                budget,
+                used: 0,
+                staged: None,
+                windows: Vec::new(),
+            }),
         })
     }
 
@@ -121,7 +131,11 @@ impl Space {
     pub fn is_private(&self, address: usize, len: usize) -> bool {
         let end = address.saturating_add(len);
         let inner = self.inner.lock();
-        end <= self.size() && inner.windows.iter().all(|window| end <= window.start || window.end <= address)
+        end <= self.size()
+            && inner
+                .windows
+                .iter()
+                .all(|window| end <= window.start || window.end <= address)
     }
 
     /// Puts private zeroed pages in place of a window.
@@ -138,24 +152,45 @@ impl Space {
         // reservation itself or a window that goes away.
         let mapped = unsafe {
             let at = self.memory.byte_add(offset);
-            mmap_anonymous(at, bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED)
+            mmap_anonymous(
+                at,
+                bytes,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE | MapFlags::FIXED,
+            )
         };
         mapped.map(drop).map_err(|_| Failure::NoMemory("the pages"))
     }
 
     fn map_window(&self, offset: usize, region: &Region, write: bool) -> Result<(), Failure> {
-        let access = if write { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
+        let access = if write {
+            ProtFlags::READ | ProtFlags::WRITE
+        } else {
+            ProtFlags::READ
+        };
         // SAFETY: as above.
         let mapped = unsafe {
             let at = self.memory.byte_add(offset);
-            mmap(at, region.bytes, access, MapFlags::SHARED | MapFlags::FIXED, &region.pages, 0)
+            mmap(
+                at,
+                region.bytes,
+                access,
+                MapFlags::SHARED | MapFlags::FIXED,
+                &region.pages,
+                0,
+            )
         };
-        mapped.map(drop).map_err(|_| Failure::Refused("the region's pages"))
+        mapped
+            .map(drop)
+            .map_err(|_| Failure::Refused("the region's pages"))
     }
 
     fn check(&self, address: u32, len: usize) -> Result<*mut u8, BadAddress> {
         let address = address as usize;
-        if address.checked_add(len).is_some_and(|end| end <= self.size()) {
+        if address
+            .checked_add(len)
+            .is_some_and(|end| end <= self.size())
+        {
             Ok(self.memory().wrapping_add(address))
         } else {
             Err(BadAddress)

@@ -8,7 +8,9 @@ use wasm_server_core::Outcome;
 
 /// A guest that does one thing.
 fn body(imports: &str, body: &str) -> String {
-    format!("(module {imports} (memory (export \"memory\") 1) (func $main (export \"_start\") {body}))")
+    format!(
+        "(module {imports} (memory (export \"memory\") 1) (func $main (export \"_start\") {body}))"
+    )
 }
 
 fn failure(system: &System, name: &str) -> String {
@@ -22,8 +24,14 @@ fn failure(system: &System, name: &str) -> String {
 fn traps_end_their_guest_and_say_where() {
     let system = System::run([
         Guest::new("oob", &body("", "(drop (i32.load (i32.const 65536)))")),
-        Guest::new("divide", &body("", "(drop (i32.div_u (i32.const 1) (i32.const 0)))")),
-        Guest::new("recurse", "(module (memory (export \"memory\") 1) (func $main (export \"_start\") (call $main)))"),
+        Guest::new(
+            "divide",
+            &body("", "(drop (i32.div_u (i32.const 1) (i32.const 0)))"),
+        ),
+        Guest::new(
+            "recurse",
+            "(module (memory (export \"memory\") 1) (func $main (export \"_start\") (call $main)))",
+        ),
         Guest::new("trap", &body("", "unreachable")),
         Guest::new("fine", &body("", "")),
     ]);
@@ -34,7 +42,10 @@ fn traps_end_their_guest_and_say_where() {
         ("trap", "unreachable"),
     ] {
         let why = failure(&system, name);
-        assert!(why.contains(reason) && why.contains(&format!("at {name}!main")), "{name}: {why}");
+        assert!(
+            why.contains(reason) && why.contains(&format!("at {name}!main")),
+            "{name}: {why}"
+        );
     }
     assert_eq!(system.outcome("fine"), Outcome::Exited(0));
 }
@@ -51,7 +62,9 @@ fn a_sleeper_is_ended_at_its_deadline() {
                      (import "atoll::wake" "wait" (func $wait (param i64) (result i64)))
                      (data (i32.const 64) "\01\00\00\00\04\00\00\00")"#;
     let sleep = "(drop (call $register (i32.const 64))) (drop (call $wait (i64.const -1)))";
-    let system = System::run([Guest::new("sleep", &body(imports, sleep)).grants(&["wake"]).deadline(50)]);
+    let system = System::run([Guest::new("sleep", &body(imports, sleep))
+        .grants(&["wake"])
+        .deadline(50)]);
     assert!(failure(&system, "sleep").contains("deadline"));
 }
 
@@ -65,14 +78,24 @@ fn an_ungranted_import_is_named() {
     assert_eq!(system.outcome("with"), Outcome::Exited(0));
     assert!(!system.started("without"));
     let log = system.log();
-    assert!(log.contains("imports atoll::time now, which needs the grant time"), "{log}");
+    assert!(
+        log.contains("imports atoll::time now, which needs the grant time"),
+        "{log}"
+    );
 }
 
 #[test]
 fn an_import_that_is_no_hostcall_is_named() {
     let imports = r#"(import "atoll::time" "travel" (func $travel))"#;
-    let system = System::run([Guest::new("doctor", &body(imports, "(call $travel)")).grants(&["time"])]);
-    assert!(system.log().contains("atoll::time travel, which is no hostcall"), "{}", system.log());
+    let system =
+        System::run([Guest::new("doctor", &body(imports, "(call $travel)")).grants(&["time"])]);
+    assert!(
+        system
+            .log()
+            .contains("atoll::time travel, which is no hostcall"),
+        "{}",
+        system.log()
+    );
 }
 
 #[test]
@@ -81,18 +104,32 @@ fn exit_codes_and_panics_are_reported() {
     let panic = r#"(import "atoll::guest" "panic" (func $panic (param i32 i32) (result i64)))
                    (data (i32.const 8) "no\1b[2Jway")"#;
     let system = System::run([
-        Guest::new("exits", &body(exit, "(drop (call $exit (i32.const 7))) unreachable")),
-        Guest::new("panics", &body(panic, "(drop (call $panic (i32.const 8) (i32.const 9)))")),
+        Guest::new(
+            "exits",
+            &body(exit, "(drop (call $exit (i32.const 7))) unreachable"),
+        ),
+        Guest::new(
+            "panics",
+            &body(panic, "(drop (call $panic (i32.const 8) (i32.const 9)))"),
+        ),
     ]);
     assert_eq!(system.outcome("exits"), Outcome::Exited(7));
     // What would steer a terminal does not get through.
-    assert_eq!(failure(&system, "panics").lines().next(), Some("panic: no\u{fffd}[2Jway"));
+    assert_eq!(
+        failure(&system, "panics").lines().next(),
+        Some("panic: no\u{fffd}[2Jway")
+    );
 }
 
 #[test]
 fn a_bad_pointer_ends_the_guest() {
     let imports = r#"(import "atoll::log" "write" (func $write (param i32 i32 i32) (result i64)))"#;
-    let guests = [("beyond", "65530", "7"), ("wraps", "-1", "2"), ("huge", "0", "-1")].map(|(name, at, len)| {
+    let guests = [
+        ("beyond", "65530", "7"),
+        ("wraps", "-1", "2"),
+        ("huge", "0", "-1"),
+    ]
+    .map(|(name, at, len)| {
         let call = format!("(drop (call $write (i32.const 2) (i32.const {at}) (i32.const {len})))");
         Guest::new(name, &body(imports, &call)).grants(&["log"])
     });
@@ -109,8 +146,13 @@ fn memory_ends_with_the_budget_and_nobody_else_notices() {
     let imports = r#"(import "atoll::guest" "exit" (func $exit (param i32) (result i64)))"#;
     let grow = "(loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
                 (drop (call $exit (memory.size)))";
-    let system = System::run([Guest::new("greedy", &body(imports, grow)), Guest::new("other", &body("", ""))]);
-    let Outcome::Exited(pages) = system.outcome("greedy") else { panic!("{}", system.log()) };
+    let system = System::run([
+        Guest::new("greedy", &body(imports, grow)),
+        Guest::new("other", &body("", "")),
+    ]);
+    let Outcome::Exited(pages) = system.outcome("greedy") else {
+        panic!("{}", system.log())
+    };
     // The budget is 1 MiB.
     assert!((2..=16).contains(&pages), "{pages}");
     assert_eq!(system.outcome("other"), Outcome::Exited(0));
@@ -169,11 +211,25 @@ fn a_window_shows_the_same_memory_and_a_token_works_once() {
         (call $say (i32.const 2))";
     let grants = ["shared_memory", "wake"];
     let system = System::run([
-        Guest::new("giver", &body(imports, giver)).grants(&grants).link(),
-        Guest::new("taker", &body(imports, taker)).grants(&grants).link(),
+        Guest::new("giver", &body(imports, giver))
+            .grants(&grants)
+            .link(),
+        Guest::new("taker", &body(imports, taker))
+            .grants(&grants)
+            .link(),
     ]);
-    assert_eq!(system.outcome("taker"), Outcome::Exited(0), "{}", system.log());
-    assert_eq!(system.outcome("giver"), Outcome::Exited(42), "{}", system.log());
+    assert_eq!(
+        system.outcome("taker"),
+        Outcome::Exited(0),
+        "{}",
+        system.log()
+    );
+    assert_eq!(
+        system.outcome("giver"),
+        Outcome::Exited(42),
+        "{}",
+        system.log()
+    );
 }
 
 #[test]
@@ -191,7 +247,14 @@ fn a_guest_starts_another_and_waits_for_it() {
         (drop (call $exit (local.get $sum)))";
     let system = System::run([
         Guest::new("parent", &body(imports, parent)).grants(&["processes"]),
-        Guest::new("child", &body(imports, "(drop (call $exit (i32.const 3)))")).grants(&["processes"]).on_demand(),
+        Guest::new("child", &body(imports, "(drop (call $exit (i32.const 3)))"))
+            .grants(&["processes"])
+            .on_demand(),
     ]);
-    assert_eq!(system.outcome("parent"), Outcome::Exited(60), "{}", system.log());
+    assert_eq!(
+        system.outcome("parent"),
+        Outcome::Exited(60),
+        "{}",
+        system.log()
+    );
 }

@@ -68,8 +68,13 @@ extern "C" fn start(handoff: usize, len: usize, ipc_buffer: usize) -> ! {
     // SAFETY: only this thread takes the block, once, and no thread-local variable was touched yet.
     unsafe { set_thread_pointer(thread_storage(tls.cast())) };
     // SAFETY: the root task's promise: this is the first thread's buffer, and nobody else's.
-    sel4::set_ipc_buffer(unsafe { &mut *ptr::with_exposed_provenance_mut::<IpcBuffer>(ipc_buffer) });
-    let handoff = Range { vaddr: handoff as u64, len: len as u64 };
+    sel4::set_ipc_buffer(unsafe {
+        &mut *ptr::with_exposed_provenance_mut::<IpcBuffer>(ipc_buffer)
+    });
+    let handoff = Range {
+        vaddr: handoff as u64,
+        len: len as u64,
+    };
     // SAFETY: the root task's promise: mapped for good, and read-only.
     let handoff = unsafe { bytes(handoff) };
     match run(handoff) {
@@ -82,7 +87,12 @@ extern "C" fn start(handoff: usize, len: usize, ipc_buffer: usize) -> ! {
 /// The range is mapped, and nobody writes it, for good.
 unsafe fn bytes(range: Range) -> &'static [u8] {
     // SAFETY: the caller's promise.
-    unsafe { slice::from_raw_parts(ptr::with_exposed_provenance(range.vaddr as usize), range.len as usize) }
+    unsafe {
+        slice::from_raw_parts(
+            ptr::with_exposed_provenance(range.vaddr as usize),
+            range.len as usize,
+        )
+    }
 }
 
 fn run(handoff: &'static [u8]) -> Result<core::convert::Infallible, String> {
@@ -92,7 +102,9 @@ fn run(handoff: &'static [u8]) -> Result<core::convert::Infallible, String> {
     // SAFETY: the root task's promise: mapped for good, and read-only.
     let (spec, archive) = unsafe { (bytes(handoff.spec), bytes(handoff.archive)) };
     let spec = Reader::new(spec).map_err(|error| match error {
-        BlobError::OtherVersion(version) => format!("the spec is of version {version}, not of this build"),
+        BlobError::OtherVersion(version) => {
+            format!("the spec is of version {version}, not of this build")
+        }
         BlobError::NotASpec | BlobError::Undecodable => "the spec cannot be decoded".into(),
     })?;
     init_console(&handoff, &spec);
@@ -101,8 +113,8 @@ fn run(handoff: &'static [u8]) -> Result<core::convert::Infallible, String> {
     #[cfg(feature = "bench")]
     crate::bench::run(pool_memory).map_err(text)?;
 
-    let archive =
-        Archive::open(archive, &spec.archive_key).map_err(|error| format!("the module archive was refused: {error}"))?;
+    let archive = Archive::open(archive, &spec.archive_key)
+        .map_err(|error| format!("the module archive was refused: {error}"))?;
     let platform = Sel4::new(&handoff, &spec, pool_memory)?;
     let server = Server::new(platform, &spec, ObjectId(handoff.server), archive)?;
     // Leaked: the fault thread never ends.
@@ -117,13 +129,23 @@ fn text(failure: Failure) -> String {
 }
 
 fn read_handoff(bytes: &[u8]) -> Result<Handoff, &'static str> {
-    let (handoff, _): (Handoff, _) = postcard::take_from_bytes(bytes).map_err(|_| "the handoff cannot be decoded")?;
-    if handoff.magic == wasm_handoff::MAGIC { Ok(handoff) } else { Err("the handoff is none") }
+    let (handoff, _): (Handoff, _) =
+        postcard::take_from_bytes(bytes).map_err(|_| "the handoff cannot be decoded")?;
+    if handoff.magic == wasm_handoff::MAGIC {
+        Ok(handoff)
+    } else {
+        Err("the handoff is none")
+    }
 }
 
 fn init_console(handoff: &Handoff, spec: &Reader<'_>) {
-    let Some(server) = spec.object(ObjectId(handoff.server)) else { return };
-    let uart = handoff.given.iter().find(|given| is_slot(&server, "console", ObjectId(given.object)));
+    let Some(server) = spec.object(ObjectId(handoff.server)) else {
+        return;
+    };
+    let uart = handoff
+        .given
+        .iter()
+        .find(|given| is_slot(&server, "console", ObjectId(given.object)));
     if let Some(uart) = uart {
         // SAFETY: the frame that the spec gives the server as its console, mapped as the handoff says.
         unsafe { console::init(uart.vaddr as usize) };
@@ -132,13 +154,20 @@ fn init_console(handoff: &Handoff, spec: &Reader<'_>) {
 
 /// The untyped in the server's slot `memory`.
 fn pool_memory(handoff: &Handoff, spec: &Reader<'_>) -> Result<cap::Untyped, String> {
-    let server = spec.object(ObjectId(handoff.server)).ok_or("the handoff names no object of the spec")?;
+    let server = spec
+        .object(ObjectId(handoff.server))
+        .ok_or("the handoff names no object of the spec")?;
     handoff
         .given
         .iter()
         .find(|given| is_slot(&server, "memory", ObjectId(given.object)))
         .map(|given| cap::Untyped::from_bits(given.cptr))
-        .ok_or_else(|| format!("{}:{}: {} was given no memory", spec.file, server.line, server.name))
+        .ok_or_else(|| {
+            format!(
+                "{}:{}: {} was given no memory",
+                spec.file, server.line, server.name
+            )
+        })
 }
 
 /// Makes and starts the fault thread, at the server's own priority, so above every guest.
@@ -153,7 +182,14 @@ fn start_fault_thread(
         _ => return Err(Failure::Refused("a server that is none")),
     };
     let argument = ptr::from_ref(platform).expose_provenance();
-    start_service_thread(pool, vspace::SERVICE, prio, (cspace::root(), 0), fault_thread, argument)
+    start_service_thread(
+        pool,
+        vspace::SERVICE,
+        prio,
+        (cspace::root(), 0),
+        fault_thread,
+        argument,
+    )
 }
 
 /// Makes and starts a thread of the server itself. Its IPC buffer is at `control`, where
@@ -184,11 +220,22 @@ pub fn start_service_thread(
         cap::Granule::from_bits(control_frame),
     )
     .map_err(refused)?;
-    tcb.tcb_set_sched_params(cap::Tcb::from_bits(slot::TCB), 0, u64::from(prio)).map_err(refused)?;
+    tcb.tcb_set_sched_params(cap::Tcb::from_bits(slot::TCB), 0, u64::from(prio))
+        .map_err(refused)?;
     // SAFETY: the page was mapped for this, just now.
-    let thread_pointer = unsafe { thread_storage(ptr::with_exposed_provenance_mut(control + IPC_BUFFER_BYTES)) };
+    let thread_pointer =
+        unsafe { thread_storage(ptr::with_exposed_provenance_mut(control + IPC_BUFFER_BYTES)) };
     let stack_top = stack + SERVICE_STACK_PAGES * CONTROL_BYTES;
-    launch(tcb, &ThreadStart { function, argument, stack_top, thread_pointer }).map_err(refused)
+    launch(
+        tcb,
+        &ThreadStart {
+            function,
+            argument,
+            stack_top,
+            thread_pointer,
+        },
+    )
+    .map_err(refused)
 }
 
 /// Starts a thread.
@@ -205,7 +252,9 @@ pub fn launch(tcb: cap::Tcb, start: &ThreadStart) -> sel4::Result<()> {
 
 extern "C" fn fault_thread(platform: usize) -> ! {
     // SAFETY: the thread's own IPC buffer, mapped for good.
-    sel4::set_ipc_buffer(unsafe { &mut *ptr::with_exposed_provenance_mut::<IpcBuffer>(vspace::SERVICE) });
+    sel4::set_ipc_buffer(unsafe {
+        &mut *ptr::with_exposed_provenance_mut::<IpcBuffer>(vspace::SERVICE)
+    });
     // SAFETY: `start_fault_thread` had a reference to it for good.
     fault::serve(unsafe { &*ptr::with_exposed_provenance::<Sel4>(platform) })
 }

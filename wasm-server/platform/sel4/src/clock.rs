@@ -10,7 +10,9 @@ const NANOSECONDS: u128 = 1_000_000_000;
 pub fn now() -> u64 {
     let ticks: u64;
     // SAFETY: reads a counter; no memory, no side effect. The barrier keeps the read in program order.
-    unsafe { asm!("isb", "mrs {}, cntpct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!("isb", "mrs {}, cntpct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags))
+    };
     let frequency = frequency();
     (u128::from(ticks) * NANOSECONDS / u128::from(frequency)) as u64
 }
@@ -19,7 +21,9 @@ pub fn now() -> u64 {
 pub fn cycles() -> u64 {
     let cycles: u64;
     // SAFETY: reads a counter; no memory, no side effect.
-    unsafe { asm!("isb", "mrs {}, pmccntr_el0", out(reg) cycles, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!("isb", "mrs {}, pmccntr_el0", out(reg) cycles, options(nomem, nostack, preserves_flags))
+    };
     cycles
 }
 
@@ -32,18 +36,24 @@ pub fn arm(deadline: Option<u64>) {
             let ticks = (u128::from(at) * u128::from(frequency())).div_ceil(NANOSECONDS) as u64;
             // SAFETY: the physical timer is the server's alone; its interrupt goes to the service
             // thread and changes no memory.
-            unsafe { asm!("msr cntp_cval_el0, {}", in(reg) ticks, options(nomem, nostack, preserves_flags)) };
+            unsafe {
+                asm!("msr cntp_cval_el0, {}", in(reg) ticks, options(nomem, nostack, preserves_flags))
+            };
             1
         }
     };
     // SAFETY: as above. The barrier has the timer see the change before whatever follows.
-    unsafe { asm!("msr cntp_ctl_el0, {}", "isb", in(reg) control, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!("msr cntp_ctl_el0, {}", "isb", in(reg) control, options(nomem, nostack, preserves_flags))
+    };
 }
 
 /// Ticks a second.
 fn frequency() -> u64 {
     let frequency: u64;
     // SAFETY: reads a constant of the machine.
-    unsafe { asm!("mrs {}, cntfrq_el0", out(reg) frequency, options(nomem, nostack, preserves_flags, pure)) };
+    unsafe {
+        asm!("mrs {}, cntfrq_el0", out(reg) frequency, options(nomem, nostack, preserves_flags, pure))
+    };
     frequency.max(1)
 }

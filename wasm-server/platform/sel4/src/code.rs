@@ -22,7 +22,10 @@ pub struct Code {
 impl Code {
     /// Of the archive in the handoff.
     pub fn new(handoff: &Handoff) -> Self {
-        Self { archive: handoff.archive, frames: handoff.archive_frames }
+        Self {
+            archive: handoff.archive,
+            frames: handoff.archive_frames,
+        }
     }
 
     /// Whether an address is in the archive, and so may be wasm code.
@@ -41,9 +44,16 @@ impl Code {
         unsafe { Module::deserialize_raw(engine, NonNull::from(bytes)) }
     }
 
-    fn remap(&self, start: *const u8, len: usize, attributes: VmAttributes) -> wasmtime::Result<()> {
+    fn remap(
+        &self,
+        start: *const u8,
+        len: usize,
+        attributes: VmAttributes,
+    ) -> wasmtime::Result<()> {
         let start = start as usize;
-        let end = start.checked_add(len).filter(|end| self.contains(start) && self.contains(end - 1));
+        let end = start
+            .checked_add(len)
+            .filter(|end| self.contains(start) && self.contains(end - 1));
         let end = end.ok_or_else(|| wasmtime::Error::msg("code outside the archive"))?;
         let vspace = cap::VSpace::from_bits(slot::VSPACE);
         for page in (start..end).step_by(PAGE) {
@@ -74,7 +84,11 @@ impl CustomCodeMemory for Code {
         if len == 0 {
             return Ok(());
         }
-        self.remap(start, len, VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER)
+        self.remap(
+            start,
+            len,
+            VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
+        )
     }
 }
 
@@ -83,7 +97,9 @@ impl CustomCodeMemory for Code {
 fn synchronize(start: usize, len: usize) {
     let ctr: u64;
     // SAFETY: reads a constant of the machine.
-    unsafe { asm!("mrs {}, ctr_el0", out(reg) ctr, options(nomem, nostack, preserves_flags, pure)) };
+    unsafe {
+        asm!("mrs {}, ctr_el0", out(reg) ctr, options(nomem, nostack, preserves_flags, pure))
+    };
     // Both fields are log2 of 4-byte words.
     let data_line = 4usize << (ctr >> 16 & 15);
     let instruction_line = 4usize << (ctr & 15);

@@ -17,7 +17,8 @@ pub const MAX_GUESTS: usize = (1 << ROOT_BITS) - 1;
 /// The next free slot of the server's own CNode. What is put there stays.
 static NEXT_OWN: AtomicU64 = AtomicU64::new(0);
 /// Which slots of the root CNode are taken.
-static TAKEN: Mutex<WordLock, [u64; (MAX_GUESTS + 1) / 64]> = Mutex::new([0; (MAX_GUESTS + 1) / 64]);
+static TAKEN: Mutex<WordLock, [u64; (MAX_GUESTS + 1) / 64]> =
+    Mutex::new([0; (MAX_GUESTS + 1) / 64]);
 
 /// The root CNode.
 pub fn root() -> cap::CNode {
@@ -38,11 +39,20 @@ pub fn path(cptr: u64) -> AbsoluteCPtr {
 /// Takes `count` consecutive slots of the server's own CNode.
 pub fn take_own(count: u64) -> Result<u64, Failure> {
     let first = NEXT_OWN.fetch_add(count, Ordering::Relaxed);
-    if first + count <= 1 << OWN_BITS { Ok(first) } else { Err(Failure::Exhausted("capability slots")) }
+    if first + count <= 1 << OWN_BITS {
+        Ok(first)
+    } else {
+        Err(Failure::Exhausted("capability slots"))
+    }
 }
 
 /// Makes objects in the server's own CNode, at `first` and behind.
-pub fn retype_own(untyped: cap::Untyped, blueprint: ObjectBlueprint, first: u64, count: usize) -> sel4::Result<()> {
+pub fn retype_own(
+    untyped: cap::Untyped,
+    blueprint: ObjectBlueprint,
+    first: u64,
+    count: usize,
+) -> sel4::Result<()> {
     let own = root().absolute_cptr_from_bits_with_depth(0, ROOT_BITS);
     untyped.untyped_retype(&blueprint, &own, first as usize, count)
 }
@@ -58,7 +68,11 @@ pub struct Directory {
 impl Directory {
     /// Makes one of `1 << bits` slots from the guest's memory.
     pub fn new(untyped: cap::Untyped, bits: usize) -> Result<Self, Failure> {
-        let directory = Self { index: take_directory()?, bits, released: AtomicBool::new(false) };
+        let directory = Self {
+            index: take_directory()?,
+            bits,
+            released: AtomicBool::new(false),
+        };
         directory.fill(untyped)?;
         Ok(directory)
     }
@@ -72,7 +86,15 @@ impl Directory {
             Some(slot) => slot,
             None => *scratch.insert(take_own(1)?),
         };
-        retype_own(untyped, ObjectBlueprint::CNode { size_bits: self.bits }, scratch, 1).map_err(no_memory)?;
+        retype_own(
+            untyped,
+            ObjectBlueprint::CNode {
+                size_bits: self.bits,
+            },
+            scratch,
+            1,
+        )
+        .map_err(no_memory)?;
         let destination = root().absolute_cptr_from_bits_with_depth(self.index, ROOT_BITS);
         destination
             .mutate(&path(scratch), guard.into_word())

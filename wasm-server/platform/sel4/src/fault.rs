@@ -47,8 +47,12 @@ pub fn serve(platform: &Sel4) -> ! {
         let (info, number) = endpoint.recv(());
         let fault = sel4::with_ipc_buffer(|buffer| Fault::new(buffer, &info));
         let resumed = match &fault {
-            Fault::VmFault(fault) if !fault.is_prefetch() && fill_hole(platform, fault.addr() as usize) => {
-                sel4::with_ipc_buffer_mut(|buffer| sel4::reply(buffer, MessageInfo::new(0, 0, 0, 0)));
+            Fault::VmFault(fault)
+                if !fault.is_prefetch() && fill_hole(platform, fault.addr() as usize) =>
+            {
+                sel4::with_ipc_buffer_mut(|buffer| {
+                    sel4::reply(buffer, MessageInfo::new(0, 0, 0, 0))
+                });
                 true
             }
             Fault::VmFault(fault) if platform.code.contains(fault.ip() as usize) => {
@@ -67,7 +71,9 @@ pub fn serve(platform: &Sel4) -> ! {
 
 /// Whether the fault at this address is mended: it was in a hole of some guest's memory.
 fn fill_hole(platform: &Sel4, address: usize) -> bool {
-    platform.space_at(address).is_some_and(|space| space.fill_hole(address))
+    platform
+        .space_at(address)
+        .is_some_and(|space| space.fill_hole(address))
 }
 
 /// Sends the thread of guest `number`, which was stopped at `ip`, into wasmtime's trap handler.
@@ -75,7 +81,9 @@ fn redirect(platform: &Sel4, number: u64, ip: u64, address: Option<u64>) -> bool
     if !platform.code.contains(ip as usize) {
         return false;
     }
-    let Some((tcb, space)) = platform.thread(number) else { return false };
+    let Some((tcb, space)) = platform.thread(number) else {
+        return false;
+    };
     // wasmtime panics for an address that no memory of the instance accounts for.
     if address.is_some_and(|address| !space.contains(address as usize)) {
         return false;
@@ -87,14 +95,21 @@ fn redirect(platform: &Sel4, number: u64, ip: u64, address: Option<u64>) -> bool
 /// Ends the guest whose thread was stopped at `ip`, in code of the server, for what it did to a page
 /// of the guest's own memory.
 fn abandon(platform: &Sel4, number: u64, ip: u64, address: u64) -> bool {
-    let Some((tcb, space)) = platform.thread(number) else { return false };
+    let Some((tcb, space)) = platform.thread(number) else {
+        return false;
+    };
     let offset = (address as usize).wrapping_sub(space.memory());
-    offset < space.size() && go_on(tcb, home::abandoned as *const () as u64, |_| [ip, address, 0, 0])
+    offset < space.size()
+        && go_on(tcb, home::abandoned as *const () as u64, |_| {
+            [ip, address, 0, 0]
+        })
 }
 
 /// Has a stopped thread go on elsewhere on its stack, with arguments made from its frame pointer.
 fn go_on(tcb: cap::Tcb, pc: u64, arguments: impl FnOnce(u64) -> [u64; 4]) -> bool {
-    let Ok(mut context) = tcb.tcb_read_all_registers(false) else { return false };
+    let Ok(mut context) = tcb.tcb_read_all_registers(false) else {
+        return false;
+    };
     let fp = *context.gpr(29);
     for (i, argument) in arguments(fp).into_iter().enumerate() {
         *context.c_param_mut(i) = argument;

@@ -28,7 +28,11 @@ unsafe impl dlmalloc::Allocator for Arena {
             return (ptr::null_mut(), 0, 0);
         }
         self.len.store(0, Ordering::Relaxed);
-        (ptr::with_exposed_provenance_mut(self.start.load(Ordering::Relaxed)), len, 0)
+        (
+            ptr::with_exposed_provenance_mut(self.start.load(Ordering::Relaxed)),
+            len,
+            0,
+        )
     }
 
     fn remap(&self, _: *mut u8, _: usize, _: usize, _: bool) -> *mut u8 {
@@ -92,6 +96,10 @@ unsafe impl GlobalAlloc for Heap {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as above, and `size` is not 0.
-        unsafe { self.0.lock().realloc(pointer, layout.size(), layout.align(), size) }
+        unsafe {
+            self.0
+                .lock()
+                .realloc(pointer, layout.size(), layout.align(), size)
+        }
     }
 }

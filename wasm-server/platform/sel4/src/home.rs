@@ -49,7 +49,11 @@ impl Sel4Home {
         let fault_endpoint = space.slot()?;
         let refused = |_| Failure::Refused("its thread");
         cspace::path(fault_endpoint)
-            .mint(&cspace::path(slot::FAULT_ENDPOINT), CapRights::new(false, true, false, true), space.number())
+            .mint(
+                &cspace::path(slot::FAULT_ENDPOINT),
+                CapRights::new(false, true, false, true),
+                space.number(),
+            )
             .map_err(refused)?;
         let (control, control_frame) = space.control();
         tcb.tcb_configure(
@@ -65,8 +69,14 @@ impl Sel4Home {
         // may give, not what the server may. It is the server's code that asks, never the guest.
         let highest = service_prio.saturating_sub(1);
         let prio = params.prio.min(highest);
-        tcb.tcb_set_sched_params(cap::Tcb::from_bits(slot::TCB), highest.into(), prio.into()).map_err(refused)?;
-        Ok(Self { space: Arc::new(space), tcb, notification, finished: AtomicBool::new(false) })
+        tcb.tcb_set_sched_params(cap::Tcb::from_bits(slot::TCB), highest.into(), prio.into())
+            .map_err(refused)?;
+        Ok(Self {
+            space: Arc::new(space),
+            tcb,
+            notification,
+            finished: AtomicBool::new(false),
+        })
     }
 
     /// Starts the thread in [`main`].
@@ -74,7 +84,9 @@ impl Sel4Home {
         let (control, _) = self.space.control();
         // SAFETY: behind the IPC buffer, the page is the thread's alone.
         let thread_pointer = unsafe {
-            boot::thread_storage(ptr::with_exposed_provenance_mut(control + boot::IPC_BUFFER_BYTES))
+            boot::thread_storage(ptr::with_exposed_provenance_mut(
+                control + boot::IPC_BUFFER_BYTES,
+            ))
         };
         let argument = Box::into_raw(Box::new(guest));
         let start = ThreadStart {
@@ -102,13 +114,17 @@ static GUEST: RefCell<Option<Arc<Guest<Sel4>>>> = RefCell::new(None);
 
 /// The address space of the guest that runs on this thread.
 pub fn current_space() -> Option<Arc<Space>> {
-    GUEST.borrow().as_ref().map(|guest| guest.home.space.clone())
+    GUEST
+        .borrow()
+        .as_ref()
+        .map(|guest| guest.home.space.clone())
 }
 
 /// The first code of a guest's thread.
 extern "C" fn main(argument: usize) -> ! {
     // SAFETY: what `launch` made of its box, for this call alone.
-    let guest: Arc<Guest<Sel4>> = *unsafe { Box::from_raw(ptr::with_exposed_provenance_mut(argument)) };
+    let guest: Arc<Guest<Sel4>> =
+        *unsafe { Box::from_raw(ptr::with_exposed_provenance_mut(argument)) };
     let (control, _) = guest.home.space.control();
     // SAFETY: the thread's own IPC buffer, as configured; nobody else has a reference to it, and the
     // page is there for as long as the thread.
@@ -122,16 +138,22 @@ extern "C" fn main(argument: usize) -> ! {
 /// Where a guest's thread goes on that wrote where it must not, in code of the server.
 pub extern "C" fn abandoned(ip: usize, address: usize) -> ! {
     let guest = GUEST.borrow().clone();
-    let Some(guest) = guest else { panic!("no guest runs on the thread that faulted at {ip:#x}") };
+    let Some(guest) = guest else {
+        panic!("no guest runs on the thread that faulted at {ip:#x}")
+    };
     let offset = address.wrapping_sub(guest.home.space.memory());
-    guest.abandon(&format!("write to a read-only window, at address {offset:#x} of its memory"));
+    guest.abandon(&format!(
+        "write to a read-only window, at address {offset:#x} of its memory"
+    ));
     drop(guest);
     finish()
 }
 
 /// The end of a guest's thread.
 fn finish() -> ! {
-    let Some(guest) = GUEST.replace(None) else { panic!("a thread that is no guest's finishes as one") };
+    let Some(guest) = GUEST.replace(None) else {
+        panic!("a thread that is no guest's finishes as one")
+    };
     let notification = guest.home.notification;
     let finished = &raw const guest.home.finished;
     drop(guest);

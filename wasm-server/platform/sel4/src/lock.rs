@@ -47,7 +47,12 @@ impl WordLock {
                 break (word >> NAME_SHIFT) - 1;
             }
             let mine = pool::take();
-            match self.0.compare_exchange_weak(word, word | (mine + 1) << NAME_SHIFT, Acquire, Acquire) {
+            match self.0.compare_exchange_weak(
+                word,
+                word | (mine + 1) << NAME_SHIFT,
+                Acquire,
+                Acquire,
+            ) {
                 Ok(_) => break mine,
                 Err(now) => {
                     pool::put_back(mine);
@@ -77,7 +82,11 @@ impl WordLock {
                 }
                 continue;
             }
-            let name = if named != 0 { named } else { *spare.get_or_insert_with(|| pool::take() + 1) };
+            let name = if named != 0 {
+                named
+            } else {
+                *spare.get_or_insert_with(|| pool::take() + 1)
+            };
             let next = name << NAME_SHIFT | ((word & COUNT) - 1);
             match self.0.compare_exchange_weak(word, next, Release, Relaxed) {
                 Ok(_) => {

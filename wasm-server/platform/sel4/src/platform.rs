@@ -60,8 +60,12 @@ impl Sel4 {
     /// What is missing, for people.
     pub fn new(handoff: &Handoff, spec: &Reader<'_>, pool: cap::Untyped) -> Result<Self, String> {
         let id = ObjectId(handoff.server);
-        let server = spec.object(id).ok_or("the handoff names no object of the spec")?;
-        let Kind::WasmServer(params) = &server.kind else { return Err("the handoff names no server".into()) };
+        let server = spec
+            .object(id)
+            .ok_or("the handoff names no object of the spec")?;
+        let Kind::WasmServer(params) = &server.kind else {
+            return Err("the handoff names no server".into());
+        };
         let mut timer = None;
         let mut budgets = Vec::new();
         for given in &handoff.given {
@@ -82,9 +86,15 @@ impl Sel4 {
             let refused = |error| alloc::format!("cannot receive the timer's interrupt: {error}");
             let badged = cspace::take_own(1).map_err(|failure| alloc::format!("{failure}"))?;
             cspace::path(badged)
-                .mint(&cspace::path(slot::NOTIFICATION), CapRights::all(), TIMER_BADGE)
+                .mint(
+                    &cspace::path(slot::NOTIFICATION),
+                    CapRights::all(),
+                    TIMER_BADGE,
+                )
                 .map_err(refused)?;
-            timer.irq_handler_set_notification(cap::Notification::from_bits(badged)).map_err(refused)?;
+            timer
+                .irq_handler_set_notification(cap::Notification::from_bits(badged))
+                .map_err(refused)?;
             timer.irq_handler_ack().map_err(refused)?;
         }
         Ok(Self {
@@ -105,28 +115,44 @@ impl Sel4 {
     /// The thread and address space of the guest with this number.
     pub fn thread(&self, number: u64) -> Option<(cap::Tcb, Arc<Space>)> {
         let threads = self.threads.lock();
-        threads.iter().find(|t| t.space.number() == number).map(|t| (t.tcb, t.space.clone()))
+        threads
+            .iter()
+            .find(|t| t.space.number() == number)
+            .map(|t| (t.tcb, t.space.clone()))
     }
 
     /// The address space that an address is in.
     pub fn space_at(&self, address: usize) -> Option<Arc<Space>> {
-        self.threads.lock().iter().find(|t| t.space.contains(address)).map(|t| t.space.clone())
+        self.threads
+            .lock()
+            .iter()
+            .find(|t| t.space.contains(address))
+            .map(|t| t.space.clone())
     }
 
     /// The name of the guest with this number.
     pub fn name_of(&self, number: u64) -> String {
         let threads = self.threads.lock();
-        threads.iter().find(|t| t.space.number() == number).map_or_else(|| "?".into(), |t| t.name.clone())
+        threads
+            .iter()
+            .find(|t| t.space.number() == number)
+            .map_or_else(|| "?".into(), |t| t.name.clone())
     }
 
     fn budget(&self, object: ObjectId) -> Result<&Budget, Failure> {
-        self.budgets.iter().find(|b| b.object == object).ok_or(Failure::Refused("a budget that it was not given"))
+        self.budgets
+            .iter()
+            .find(|b| b.object == object)
+            .ok_or(Failure::Refused("a budget that it was not given"))
     }
 }
 
 /// Whether the object is in this slot of the server.
 pub fn is_slot(server: &capdl::blob::Object<'_>, name: &str, object: ObjectId) -> bool {
-    server.caps.iter().any(|cap| cap.slot == name && cap.target == Target::Object(object))
+    server
+        .caps
+        .iter()
+        .any(|cap| cap.slot == name && cap.target == Target::Object(object))
 }
 
 impl Platform for Sel4 {
@@ -167,7 +193,9 @@ impl Platform for Sel4 {
     }
 
     fn configure(&self, config: &mut Config) {
-        config.with_host_memory(Arc::new(Memories)).with_custom_code_memory(Some(self.code.clone()));
+        config
+            .with_host_memory(Arc::new(Memories))
+            .with_custom_code_memory(Some(self.code.clone()));
     }
 
     fn load(&self, engine: &Engine, module: &Verified<'_>) -> wasmtime::Result<Module> {
@@ -184,14 +212,20 @@ impl Platform for Sel4 {
 
     fn launch(&self, guest: Arc<Guest<Self>>) -> Result<(), Failure> {
         let home = &guest.home;
-        let thread = Thread { tcb: home.tcb(), space: home.space.clone(), name: guest.name().into() };
+        let thread = Thread {
+            tcb: home.tcb(),
+            space: home.space.clone(),
+            name: guest.name().into(),
+        };
         self.threads.lock().push(thread);
         home.launch(guest.clone())
     }
 
     fn evict(&self, guest: &Guest<Self>) {
         let space = &guest.home.space;
-        self.threads.lock().retain(|t| t.space.number() != space.number());
+        self.threads
+            .lock()
+            .retain(|t| t.space.number() != space.number());
         if let Ok(budget) = self.budget(guest.budget()) {
             // Thread, notification, frames, page tables and CNode: all of it was made from this.
             // Cannot fail: it is an untyped of this server.

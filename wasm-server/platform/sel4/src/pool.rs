@@ -27,8 +27,13 @@ pub fn init(untyped: cap::Untyped) -> Result<(), Failure> {
     let first = cspace::take_own(SIZE as u64)?;
     // The kernel makes 256 at most in one call.
     for chunk in (0..SIZE).step_by(256) {
-        cspace::retype_own(untyped, ObjectBlueprint::Notification, first + chunk as u64, 256)
-            .map_err(cspace::no_memory)?;
+        cspace::retype_own(
+            untyped,
+            ObjectBlueprint::Notification,
+            first + chunk as u64,
+            256,
+        )
+        .map_err(cspace::no_memory)?;
     }
     FIRST.store(first, Relaxed);
     Ok(())
@@ -40,7 +45,11 @@ pub fn take() -> usize {
         for (i, word) in TAKEN.iter().enumerate() {
             let taken = word.load(Relaxed);
             let bit = taken.trailing_ones();
-            if bit < 64 && word.compare_exchange(taken, taken | 1 << bit, AcqRel, Relaxed).is_ok() {
+            if bit < 64
+                && word
+                    .compare_exchange(taken, taken | 1 << bit, AcqRel, Relaxed)
+                    .is_ok()
+            {
                 return i * 64 + bit as usize;
             }
         }

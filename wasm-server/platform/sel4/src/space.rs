@@ -16,7 +16,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     ptr,
-    sync::atomic::{AtomicU32, AtomicU8, AtomicUsize, Ordering},
+    sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering},
 };
 
 use lock_api::Mutex;
@@ -61,7 +61,8 @@ impl Region {
         let first = cspace::take_own(frames as u64)?;
         for done in (0..frames).step_by(FAN_OUT) {
             let count = (frames - done).min(FAN_OUT);
-            cspace::retype_own(untyped, frame(), first + done as u64, count).map_err(|_| Failure::NoMemory("its frames"))?;
+            cspace::retype_own(untyped, frame(), first + done as u64, count)
+                .map_err(|_| Failure::NoMemory("its frames"))?;
         }
         Ok(Self { first, frames })
     }
@@ -116,7 +117,12 @@ struct Window {
 impl Space {
     /// Makes the address space of a guest with `stack` bytes of stack, mapped. Everything comes from
     /// `untyped`, of `1 << budget_bits` bytes; page tables that guests share come from `pool`.
-    pub fn new(pool: cap::Untyped, untyped: cap::Untyped, budget_bits: usize, stack: usize) -> Result<Self, Failure> {
+    pub fn new(
+        pool: cap::Untyped,
+        untyped: cap::Untyped,
+        budget_bits: usize,
+        stack: usize,
+    ) -> Result<Self, Failure> {
         // One slot for each page that the budget can become, and as many again for tables and windows.
         let slot_bits = (budget_bits.saturating_sub(PAGE_BITS) + 1).max(6);
         let directory = Directory::new(untyped, slot_bits)?;
@@ -149,7 +155,10 @@ impl Space {
         let control = space.map_fresh(&mut inner, start + CONTROL, 1)?;
         space.map_fresh(&mut inner, start + STACK, stack / PAGE)?;
         drop(inner);
-        Ok(Self { control: space.directory.cptr(control.first), ..space })
+        Ok(Self {
+            control: space.directory.cptr(control.first),
+            ..space
+        })
     }
 
     /// The guest's number, from 1.
@@ -188,7 +197,8 @@ impl Space {
     /// An empty slot.
     pub fn slot(&self) -> Result<u64, Failure> {
         let mut inner = self.inner.lock();
-        self.take(&mut inner, 1).map(|run| self.directory.cptr(run.first))
+        self.take(&mut inner, 1)
+            .map(|run| self.directory.cptr(run.first))
     }
 
     /// Frames for a region.
@@ -197,7 +207,10 @@ impl Space {
         let mut inner = self.inner.lock();
         let slots = self.take(&mut inner, frames as u64)?;
         match self.retype(&mut inner, frame(), slots.first, frames) {
-            Ok(()) => Ok(Region { first: self.directory.cptr(slots.first), frames }),
+            Ok(()) => Ok(Region {
+                first: self.directory.cptr(slots.first),
+                frames,
+            }),
             Err(failure) => {
                 self.give_back(&mut inner, slots);
                 Err(failure)
@@ -214,7 +227,9 @@ impl Space {
     pub fn grow_to(&self, size: usize) -> Result<(), Failure> {
         let mut inner = self.inner.lock();
         let old = self.size();
-        let bytes = size.checked_sub(old).ok_or(Failure::Refused("a memory that shrinks"))?;
+        let bytes = size
+            .checked_sub(old)
+            .ok_or(Failure::Refused("a memory that shrinks"))?;
         match inner.staged.take() {
             Some((region, write)) if region.frames * PAGE == bytes => {
                 self.map_window(&mut inner, old, &region, write)?;
@@ -233,13 +248,18 @@ impl Space {
         let inner = self.inner.lock();
         end <= self.size()
             && inner.windows.iter().all(|w| apart(w.address, w.bytes))
-            && inner.holes.iter().all(|&(start, bytes)| apart(start, bytes))
+            && inner
+                .holes
+                .iter()
+                .all(|&(start, bytes)| apart(start, bytes))
     }
 
     /// Takes a window's frames away.
     pub fn unmap(&self, address: usize) {
         let mut inner = self.inner.lock();
-        let Some(at) = inner.windows.iter().position(|w| w.address == address) else { return };
+        let Some(at) = inner.windows.iter().position(|w| w.address == address) else {
+            return;
+        };
         let window = inner.windows.swap_remove(at);
         inner.holes.push((window.address, window.bytes));
         self.give_back(&mut inner, window.slots);
@@ -248,13 +268,23 @@ impl Space {
     /// A fault at this address of the server: if it is a page of a hole, the spare page is there
     /// afterwards, and the instruction can be tried again.
     pub fn fill_hole(&self, address: usize) -> bool {
-        let Some(offset) = address.checked_sub(self.memory) else { return false };
+        let Some(offset) = address.checked_sub(self.memory) else {
+            return false;
+        };
         let mut inner = self.inner.lock();
-        if !inner.holes.iter().any(|&(start, bytes)| (start..start + bytes).contains(&offset)) {
+        if !inner
+            .holes
+            .iter()
+            .any(|&(start, bytes)| (start..start + bytes).contains(&offset))
+        {
             return false;
         }
-        let Some(spare) = inner.spare else { return false };
-        let Ok(slot) = self.take(&mut inner, 1) else { return false };
+        let Some(spare) = inner.spare else {
+            return false;
+        };
+        let Ok(slot) = self.take(&mut inner, 1) else {
+            return false;
+        };
         let page = address & !(PAGE - 1);
         let cptr = self.directory.cptr(slot.first);
         cspace::path(cptr)
@@ -276,7 +306,10 @@ impl Space {
     fn take(&self, inner: &mut Inner, count: u64) -> Result<Run, Failure> {
         if let Some(at) = inner.free_slots.iter().position(|run| run.count >= count) {
             let run = &mut inner.free_slots[at];
-            let taken = Run { first: run.first, count };
+            let taken = Run {
+                first: run.first,
+                count,
+            };
             run.first += count;
             run.count -= count;
             if run.count == 0 {
@@ -287,7 +320,10 @@ impl Space {
         if inner.next_slot + count > self.directory.slots() {
             return Err(Failure::NoMemory("more capability slots"));
         }
-        let taken = Run { first: inner.next_slot, count };
+        let taken = Run {
+            first: inner.next_slot,
+            count,
+        };
         inner.next_slot += count;
         Ok(taken)
     }
@@ -301,16 +337,28 @@ impl Space {
         inner.free_slots.push(slots);
     }
 
-    fn retype(&self, inner: &mut Inner, blueprint: ObjectBlueprint, slot: u64, count: usize) -> Result<(), Failure> {
+    fn retype(
+        &self,
+        inner: &mut Inner,
+        blueprint: ObjectBlueprint,
+        slot: u64,
+        count: usize,
+    ) -> Result<(), Failure> {
         // As the kernel does it: aligned to the size of the object.
         let size = 1 << blueprint.physical_size_bits();
         let used = inner.used.next_multiple_of(size) + count * size;
         if used > inner.budget {
-            return Err(Failure::NoMemory(if count == 1 { "a kernel object" } else { "the pages" }));
+            return Err(Failure::NoMemory(if count == 1 {
+                "a kernel object"
+            } else {
+                "the pages"
+            }));
         }
         for done in (0..count).step_by(FAN_OUT) {
             let chunk = (count - done).min(FAN_OUT);
-            self.directory.retype(self.untyped, blueprint, slot + done as u64, chunk).map_err(cspace::no_memory)?;
+            self.directory
+                .retype(self.untyped, blueprint, slot + done as u64, chunk)
+                .map_err(cspace::no_memory)?;
         }
         inner.used = used;
         Ok(())
@@ -333,13 +381,19 @@ impl Space {
     fn map_fresh(&self, inner: &mut Inner, address: usize, frames: usize) -> Result<Run, Failure> {
         self.ensure_tables(inner, address + frames * PAGE)?;
         let slots = self.take(inner, frames as u64)?;
-        let made = self.retype(inner, frame(), slots.first, frames).and_then(|()| {
-            for (i, slot) in (slots.first..slots.first + slots.count).enumerate() {
-                map(self.directory.cptr(slot), address + i * PAGE, CapRights::read_write())
+        let made = self
+            .retype(inner, frame(), slots.first, frames)
+            .and_then(|()| {
+                for (i, slot) in (slots.first..slots.first + slots.count).enumerate() {
+                    map(
+                        self.directory.cptr(slot),
+                        address + i * PAGE,
+                        CapRights::read_write(),
+                    )
                     .map_err(|_| Failure::Refused("a page"))?;
-            }
-            Ok(())
-        });
+                }
+                Ok(())
+            });
         // Half a growth must not stay: what lies beyond the memory's size has to fault.
         match made {
             Ok(()) => Ok(slots),
@@ -350,7 +404,13 @@ impl Space {
         }
     }
 
-    fn map_window(&self, inner: &mut Inner, address: usize, region: &Region, write: bool) -> Result<(), Failure> {
+    fn map_window(
+        &self,
+        inner: &mut Inner,
+        address: usize,
+        region: &Region,
+        write: bool,
+    ) -> Result<(), Failure> {
         if inner.spare.is_none() {
             let slot = self.take(inner, 1)?;
             self.retype(inner, frame(), slot.first, 1)?;
@@ -359,7 +419,11 @@ impl Space {
         let bytes = region.frames * PAGE;
         self.ensure_tables(inner, self.memory + address + bytes)?;
         let slots = self.take(inner, region.frames as u64)?;
-        let rights = if write { CapRights::read_write() } else { CapRights::read_only() };
+        let rights = if write {
+            CapRights::read_write()
+        } else {
+            CapRights::read_only()
+        };
         let mapped = (0..region.frames).try_for_each(|i| {
             let cptr = self.directory.cptr(slots.first + i as u64);
             cspace::path(cptr).copy(&cspace::path(region.first + i as u64), rights.clone())?;
@@ -367,7 +431,11 @@ impl Space {
         });
         match mapped {
             Ok(()) => {
-                inner.windows.push(Window { address, bytes, slots });
+                inner.windows.push(Window {
+                    address,
+                    bytes,
+                    slots,
+                });
                 Ok(())
             }
             Err(_) => {
@@ -396,7 +464,10 @@ fn map(cptr: u64, address: usize, rights: CapRights) -> sel4::Result<()> {
 impl Space {
     fn check(&self, address: u32, len: usize) -> Result<usize, BadAddress> {
         let address = address as usize;
-        if address.checked_add(len).is_some_and(|end| end <= self.size()) {
+        if address
+            .checked_add(len)
+            .is_some_and(|end| end <= self.size())
+        {
             Ok(self.memory + address)
         } else {
             Err(BadAddress)
@@ -410,7 +481,8 @@ impl Space {
             // SAFETY: inside the linear memory, which never shrinks while the guest lives; a page of
             // it that is not mapped is a hole, which the fault thread fills. Relaxed atomics may race
             // with the guest's own accesses.
-            *byte = unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(from + i)) }.load(Ordering::Relaxed);
+            *byte = unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(from + i)) }
+                .load(Ordering::Relaxed);
         }
         Ok(())
     }
@@ -420,7 +492,8 @@ impl Space {
         let to = self.check(address, bytes.len())?;
         for (i, byte) in bytes.iter().enumerate() {
             // SAFETY: as in `read`.
-            unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(to + i)) }.store(*byte, Ordering::Relaxed);
+            unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(to + i)) }
+                .store(*byte, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -4,7 +4,9 @@
 use alloc::collections::BTreeSet;
 
 use lock_api::Mutex;
-use sel4::{CapRights, FrameObjectType, TranslationTableObjectType, VmAttributes, cap, vspace_levels};
+use sel4::{
+    CapRights, FrameObjectType, TranslationTableObjectType, VmAttributes, cap, vspace_levels,
+};
 use wasm_handoff::slot;
 use wasm_server_core::platform::Failure;
 
@@ -81,9 +83,14 @@ pub fn cover(pool: cap::Untyped, address: usize) -> Result<(), Failure> {
 pub fn map_service(pool: cap::Untyped, address: usize, pages: usize) -> Result<u64, Failure> {
     let no_memory = |_| Failure::Exhausted("memory for its threads");
     let first = cspace::take_own(pages as u64)?;
-    cspace::retype_own(pool, FrameObjectType::SmallPage.blueprint(), first, pages).map_err(no_memory)?;
+    cspace::retype_own(pool, FrameObjectType::SmallPage.blueprint(), first, pages)
+        .map_err(no_memory)?;
     for page in 0..pages {
-        map_own(pool, first + page as u64, address + page * FrameObjectType::SmallPage.bytes())?;
+        map_own(
+            pool,
+            first + page as u64,
+            address + page * FrameObjectType::SmallPage.bytes(),
+        )?;
     }
     Ok(first)
 }
@@ -99,10 +106,13 @@ fn map_own(pool: cap::Untyped, frame: u64, address: usize) -> Result<(), Failure
             VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
         );
         let Err(error) = mapped else { return Ok(()) };
-        let missing = (error == sel4::Error::FailedLookup).then(sel4_ext::missing_translation_table).flatten();
+        let missing = (error == sel4::Error::FailedLookup)
+            .then(sel4_ext::missing_translation_table)
+            .flatten();
         let ty = missing.ok_or(Failure::Refused("a page of the server's own"))?;
         let table = cspace::take_own(1)?;
-        cspace::retype_own(pool, ty.blueprint(), table, 1).map_err(|_| Failure::Exhausted("memory for page tables"))?;
+        cspace::retype_own(pool, ty.blueprint(), table, 1)
+            .map_err(|_| Failure::Exhausted("memory for page tables"))?;
         cap::UnspecifiedIntermediateTranslationTable::from_bits(table)
             .generic_intermediate_translation_table_map(ty, vspace, address, VmAttributes::DEFAULT)
             .map_err(|_| Failure::Refused("a page table"))?;

@@ -29,8 +29,15 @@ impl Guest {
     pub fn new(name: &str, text: &str) -> Self {
         let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let engine = Engine::new(&wasm_engine::compiler_config(None).unwrap()).unwrap();
-        let module = engine.precompile_module(&wasm).unwrap_or_else(|error| panic!("{name}: {error:#}"));
-        Self { name: name.into(), module, params: String::new(), caps: String::new() }
+        let module = engine
+            .precompile_module(&wasm)
+            .unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        Self {
+            name: name.into(),
+            module,
+            params: String::new(),
+            caps: String::new(),
+        }
     }
 
     pub fn grants(mut self, groups: &[&str]) -> Self {
@@ -69,7 +76,12 @@ impl System {
         let mut objects = String::new();
         let mut caps = String::new();
         for guest in guests {
-            let Guest { name, module, params, caps: held } = guest;
+            let Guest {
+                name,
+                module,
+                params,
+                caps: held,
+            } = guest;
             objects += &format!(
                 "{name} = wasm_guest (server: server, module: \"{name}\", prio: 100, stack: 64k{params})\n\
                  ut_{name} = ut (20 bits)\n"
@@ -82,24 +94,38 @@ impl System {
              link = channel (64k)\nut_link = ut (17 bits)\n{objects}}}\n\
              caps {{\nserver {{ memory: pool }}\nlink {{ memory: ut_link }}\n{caps}}}\n"
         );
-        let blob = compile("test.cdl", &text, &Options::default(), key.verifying_key().as_bytes())
-            .unwrap_or_else(|report| panic!("{report}"));
+        let blob = compile(
+            "test.cdl",
+            &text,
+            &Options::default(),
+            key.verifying_key().as_bytes(),
+        )
+        .unwrap_or_else(|report| panic!("{report}"));
         let blob: &'static [u8] = Box::leak(blob.into_boxed_slice());
         let archive: &'static [u8] = Box::leak(archive.finish(&key).unwrap().into_boxed_slice());
 
         let spec = Reader::new(blob).unwrap();
         let archive = Archive::open(archive, &spec.archive_key).unwrap();
-        let id = spec.iter().find(|(_, o)| matches!(o.kind, Kind::WasmServer(_))).map(|(id, _)| id);
+        let id = spec
+            .iter()
+            .find(|(_, o)| matches!(o.kind, Kind::WasmServer(_)))
+            .map(|(id, _)| id);
         let log = Arc::new(Mutex::new(String::new()));
         let sink = log.clone();
-        let host = Host::new(&spec, move |line| *sink.lock().unwrap() += &format!("{line}\n"));
+        let host = Host::new(&spec, move |line| {
+            *sink.lock().unwrap() += &format!("{line}\n")
+        });
         let server = Server::new(host, &spec, id.unwrap_or(ObjectId(0)), archive).unwrap();
         server.boot();
         let service = server.clone();
         thread::spawn(move || service.serve());
         let deadline = Instant::now() + Duration::from_secs(60);
         while !server.is_idle() {
-            assert!(Instant::now() < deadline, "still running:\n{}", log.lock().unwrap());
+            assert!(
+                Instant::now() < deadline,
+                "still running:\n{}",
+                log.lock().unwrap()
+            );
             thread::sleep(Duration::from_millis(5));
         }
         Self { server, log }
@@ -107,7 +133,9 @@ impl System {
 
     /// How a guest ended.
     pub fn outcome(&self, name: &str) -> Outcome {
-        self.server.outcome(name).unwrap_or_else(|| panic!("{name} did not run:\n{}", self.log()))
+        self.server
+            .outcome(name)
+            .unwrap_or_else(|| panic!("{name} did not run:\n{}", self.log()))
     }
 
     /// Whether a guest was started at all.
