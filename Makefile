@@ -139,7 +139,7 @@ atoll-image = $(ATOLL) image --spec $(1) --kernel $(KERNEL_FILE) --loader $(PROG
 	--archive $(ARCHIVE) --key $(PUBLIC_KEY) --modules $(GUEST_DIR)
 
 run: $(IMAGE)
-	@$(ATOLL) run $(IMAGE)
+	@$(ATOLL) run $(IMAGE:$(CURDIR)/%=%)
 
 # ---- Measuring
 
