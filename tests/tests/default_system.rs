@@ -154,10 +154,11 @@ fn each_culprit_is_reported_with_reason_module_and_function() {
                 log()
             );
         }
-        let mut of_function = frames.iter().filter(|frame| frame.contains(function));
-        let frame = of_function.next();
-        let frame = frame.unwrap_or_else(|| panic!("{guest}: no {function} in:\n{}", log()));
-        assert!(frame.contains("(wasm offset 0x"), "`{frame}`");
+        // Where a stack overflows there is a frame without a place in it, of the call that failed.
+        let placed = frames
+            .iter()
+            .any(|f| f.contains(function) && f.contains("(wasm offset 0x"));
+        assert!(placed, "{guest}: no place in {function} in:\n{}", log());
     }
 }
 

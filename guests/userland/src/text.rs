@@ -50,7 +50,8 @@ mod tests {
     #[test]
     fn takes_what_fits() {
         let mut text = Text::<8>::new();
-        write!(text, "{}-{}", 12, true).unwrap();
+        let (number, truth) = (12, true);
+        write!(text, "{number}-{truth}").unwrap();
         assert_eq!(text.as_bytes(), b"12-true");
         write!(text, "cde").unwrap();
         assert_eq!(text.as_bytes(), b"12-truec");

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The server: its guests, and what they share.
 
-use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, btree_map::Entry},
+    format,
+    string::String,
+    sync::Arc,
+    vec::Vec,
+};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use atoll_abi::{Error, Level, Pid};
@@ -90,11 +96,8 @@ impl<P: Platform> Server<P> {
                 continue;
             };
             for cap in &description.channels {
-                if !channels.contains_key(&cap.channel) {
-                    channels.insert(
-                        cap.channel,
-                        Arc::new(make_channel(&platform, spec, cap.channel)?),
-                    );
+                if let Entry::Vacant(entry) = channels.entry(cap.channel) {
+                    entry.insert(Arc::new(make_channel(&platform, spec, cap.channel)?));
                 }
             }
             let life = Life {

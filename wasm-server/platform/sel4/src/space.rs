@@ -426,8 +426,8 @@ impl Space {
         };
         let mapped = (0..region.frames).try_for_each(|i| {
             let cptr = self.directory.cptr(slots.first + i as u64);
-            cspace::path(cptr).copy(&cspace::path(region.first + i as u64), rights.clone())?;
-            map(cptr, self.memory + address + i * PAGE, rights.clone())
+            cspace::path(cptr).copy(&cspace::path(region.first + i as u64), rights)?;
+            map(cptr, self.memory + address + i * PAGE, rights)
         });
         match mapped {
             Ok(()) => {

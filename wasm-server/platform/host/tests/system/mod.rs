@@ -100,7 +100,7 @@ impl System {
             &Options::default(),
             key.verifying_key().as_bytes(),
         )
-        .unwrap_or_else(|report| panic!("{report}"));
+        .unwrap_or_else(|report| panic!("{}", report.render(false)));
         let blob: &'static [u8] = Box::leak(blob.into_boxed_slice());
         let archive: &'static [u8] = Box::leak(archive.finish(&key).unwrap().into_boxed_slice());
 
