@@ -163,18 +163,17 @@ fn each_culprit_is_reported_with_reason_module_and_function() {
 }
 
 #[test]
-fn the_spinner_runs_until_its_deadline() {
+fn the_spinner_spins_until_its_deadline() {
     let started = entry_of("spin", "about to spin").time;
     let ended = entry_of("spin", "failed: ").time;
-    let lived = ended.saturating_sub(started);
-    // 300 ms from its start, which comes a little before its first line.
+    // It counts from the spinner's start, which is some time before its first line.
+    let deadline = Duration::from_millis(300);
+    assert!(ended > deadline, "it was ended at {ended:?}");
+    // How much later depends on how busy the host is.
+    let late = ended.saturating_sub(started + deadline);
     assert!(
-        lived > Duration::from_millis(200),
-        "it was ended after {lived:?}"
-    );
-    assert!(
-        lived < Duration::from_secs(5),
-        "it was ended after {lived:?}"
+        late < Duration::from_secs(5),
+        "it was ended {late:?} too late"
     );
 }
 

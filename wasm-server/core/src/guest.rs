@@ -192,6 +192,8 @@ impl<P: Platform> Guest<P> {
             None => Ok(UpdateDeadline::Continue(1)),
         });
         store.set_epoch_deadline(1);
+        // Its end may have come before this thread did: the epoch that was to say so has passed.
+        self.check_ending()?;
         let instance = self.prepared.instance.instantiate(&mut store)?;
         let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
         start.call(&mut store, ())
@@ -213,6 +215,11 @@ impl<P: Platform> Guest<P> {
     pub(crate) fn check_ending(&self) -> Result<(), Ending> {
         self.ending()
             .map_or(Ok(()), |reason| Err(Ending::Ended(reason)))
+    }
+
+    /// Whether its thread has not finished.
+    pub(crate) fn is_alive(&self) -> bool {
+        matches!(&*self.state.lock(), State::Alive(_))
     }
 
     /// The outcome, once the thread has finished.

@@ -33,6 +33,9 @@ const MAX_RESTARTS: u32 = 5;
 /// Nanoseconds.
 const RESTART_PERIOD: u64 = 10_000_000_000;
 
+/// Nanoseconds until a guest that is to end is asked again.
+const END_AGAIN: u64 = 5_000_000;
+
 /// Why a server cannot be set up; the text is for people.
 pub type SetupError = String;
 
@@ -401,11 +404,20 @@ impl<P: Platform> Server<P> {
             match due {
                 None => return,
                 Some(Due::Wake(waker)) => P::Home::wake(&waker),
-                Some(Due::End(pid)) => {
-                    if let Ok(guest) = self.guest(pid) {
-                        guest.end(Reason::Deadline);
-                    }
-                }
+                Some(Due::End(pid)) => self.end(pid),
+            }
+        }
+    }
+
+    /// Has a guest end, and asks again until its thread has finished: between looking for a reason to
+    /// end and having the next epoch interrupt it, a thread does not see that there is one.
+    fn end(&self, pid: Pid) {
+        let Ok(guest) = self.guest(pid) else { return };
+        if guest.is_alive() {
+            guest.end(Reason::Deadline);
+            let again = self.set_alarm(self.platform.now() + END_AGAIN, Due::End(pid));
+            if let Some(place) = self.places.get(Self::index_of(pid)) {
+                place.life.lock().deadline = Some(again);
             }
         }
     }

@@ -57,6 +57,18 @@ fn a_spinner_is_ended_at_its_deadline() {
 }
 
 #[test]
+fn many_spinners_are_ended_while_each_other_end_moves_the_epoch() {
+    let names: Vec<_> = (0..24).map(|i| format!("spin{i}")).collect();
+    let spinners = names
+        .iter()
+        .map(|name| Guest::new(name, &body("", "(loop (br 0))")).deadline(1));
+    let system = System::run(spinners);
+    for name in &names {
+        assert!(failure(&system, name).contains("deadline"));
+    }
+}
+
+#[test]
 fn a_sleeper_is_ended_at_its_deadline() {
     let imports = r#"(import "atoll::wake" "register" (func $register (param i32) (result i64)))
                      (import "atoll::wake" "wait" (func $wait (param i64) (result i64)))
