@@ -116,6 +116,16 @@ fn deadlines_are_the_specs() {
     }
 }
 
+#[test]
+fn a_guest_whose_deadline_is_over_before_it_runs_is_ended_all_the_same() {
+    // Ping and pong have the processor until then.
+    let spec = SpecText::default_system().replace("deadline: 300ms", "deadline: 1ms");
+    let machine = boot(&spec);
+    machine.expect("spin: error: failed: ended", SECONDS);
+    let text = machine.end();
+    assert!(!text.contains("about to spin"), "{text}");
+}
+
 /// A change that makes the spec wrong.
 struct Mistake {
     from: &'static str,
