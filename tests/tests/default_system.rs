@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The default system: two guests talk, five misbehave, and the first two never notice.
 //!
-//! One boot; each test looks at what it printed.
+//! One boot, of a machine that counts instructions for time, so that the spinner gets its share before
+//! its deadline however busy the host is; each test looks at what it printed.
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
@@ -71,7 +72,11 @@ fn run() -> Result<String, (MachineError, String)> {
     let scratch = Scratch::new();
     let image = scratch.path("default.elf");
     Build::from_env().image(Kernel::Release, &spec::default_path(), &image);
-    let machine = Machine::boot(&image, Config::default()).map_err(|e| (e, String::new()))?;
+    let config = Config {
+        counted: true,
+        ..Config::default()
+    };
+    let machine = Machine::boot(&image, config).map_err(|e| (e, String::new()))?;
     let all_failed = |text: &str| {
         let failed = |name| failures(text).any(|entry| entry.guest == name);
         CULPRITS
@@ -169,11 +174,10 @@ fn the_spinner_spins_until_its_deadline() {
     // It counts from the spinner's start, which is some time before its first line.
     let deadline = Duration::from_millis(300);
     assert!(ended > deadline, "it was ended at {ended:?}");
-    // How much later depends on how busy the host is.
-    let late = ended.saturating_sub(started + deadline);
     assert!(
-        late < Duration::from_secs(5),
-        "it was ended {late:?} too late"
+        ended - started <= deadline,
+        "it was ended {:?} after {started:?}",
+        ended - started
     );
 }
 

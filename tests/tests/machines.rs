@@ -2,7 +2,10 @@
 //! The default system on other machines and kernels.
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use system_tests::build::{Build, Kernel};
+use system_tests::console::Entry;
 use system_tests::machine::{Config, Machine};
 use system_tests::scratch::Scratch;
 use system_tests::spec;
@@ -45,6 +48,24 @@ machines! {
     newest_cpu_with_512_mib: Release, "max", "512M";
     debug_kernel_on_cortex_a57_with_512_mib: Debug, "cortex-a57", "512M";
     debug_kernel_on_newest_cpu_with_8_gib: Debug, "max", "8G";
+}
+
+/// A machine whose guests all sleep wakes them again when it is time.
+#[test]
+fn guests_sleep_in_real_time() {
+    let scratch = Scratch::new();
+    let image = scratch.path("default.elf");
+    Build::from_env().image(Kernel::Release, &spec::default_path(), &image);
+    let machine = Machine::boot(&image, Config::default()).expect("QEMU");
+    let finished = machine.expect("ping: 10000 round trips, checksum ok", SECONDS);
+    let served = machine.expect(
+        "ping: still serving: 10010 round trips, checksum ok",
+        SECONDS,
+    );
+    let time = |line: &str| Entry::parse(line).expect("a line of the log").time;
+    // Ten messages, one a second.
+    let slept = time(&served) - time(&finished);
+    assert!(slept >= Duration::from_secs(10), "{slept:?}");
 }
 
 /// What the machine counts instead of time makes a run repeatable; so it prints the same twice.
