@@ -90,16 +90,24 @@ pub enum BenchError {
 /// See [`BenchError`].
 pub fn measure(image: &Path) -> Result<Vec<Row>, BenchError> {
     let (first, second) = (rows(&run(image)?)?, rows(&run(image)?)?);
-    for (first, second) in first.iter().zip(&second) {
-        if first.value != second.value {
-            return Err(BenchError::Differ {
-                name: first.name,
-                first: first.value,
-                second: second.value,
-            });
-        }
-    }
+    compare(&first, &second)?;
     Ok(first)
+}
+
+/// Compares two runs, row by row.
+fn compare(first: &[Row], second: &[Row]) -> Result<(), BenchError> {
+    let differ = first
+        .iter()
+        .zip(second)
+        .find(|(first, second)| first.value != second.value);
+    match differ {
+        None => Ok(()),
+        Some((first, second)) => Err(BenchError::Differ {
+            name: first.name,
+            first: first.value,
+            second: second.value,
+        }),
+    }
 }
 
 fn run(image: &Path) -> Result<String, BenchError> {
@@ -256,6 +264,17 @@ mod tests {
         assert_eq!(
             line.split_whitespace().collect::<Vec<_>>(),
             ["boot_to_guest", "6", "999", "888", "instructions"]
+        );
+    }
+
+    #[test]
+    fn runs_that_differ_are_no_result() {
+        let first = rows(RUN).unwrap();
+        assert!(compare(&first, &first).is_ok());
+        let second = rows(&RUN.replace("wake_pingpong 1980", "wake_pingpong 1981")).unwrap();
+        assert_eq!(
+            compare(&first, &second).unwrap_err().to_string(),
+            "two runs differ in `wake_pingpong`: 1980 and 1981"
         );
     }
 
