@@ -22,9 +22,10 @@ pub(crate) fn start<P: Platform>(
 pub(crate) fn wait<P: Platform>(caller: &mut Caller<'_, Context<P>>, pid: u32) -> Answer<u64> {
     let me = me(caller);
     let other = me.server.guest(Pid(pid))?;
-    let waker = me.home.waker();
+    // Once: the list of those to wake is kept until the other is gone.
+    let mut outcome = other.outcome_or_wake(&me.home.waker());
     loop {
-        if let Some(outcome) = other.outcome_or_wake(&waker) {
+        if let Some(outcome) = outcome {
             return Ok(match outcome {
                 Outcome::Exited(code) => u64::from(code),
                 Outcome::Failed(_) => 1 << 32,
@@ -32,5 +33,6 @@ pub(crate) fn wait<P: Platform>(caller: &mut Caller<'_, Context<P>>, pid: u32) -
         }
         me.check_ending()?;
         me.home.park();
+        outcome = other.outcome();
     }
 }

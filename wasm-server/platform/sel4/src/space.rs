@@ -379,6 +379,10 @@ impl Space {
     }
 
     fn map_fresh(&self, inner: &mut Inner, address: usize, frames: usize) -> Result<Run, Failure> {
+        // Before any page table is made that a growth beyond the budget would be left with.
+        if frames * PAGE > inner.budget - inner.used {
+            return Err(Failure::NoMemory("the pages"));
+        }
         self.ensure_tables(inner, address + frames * PAGE)?;
         let slots = self.take(inner, frames as u64)?;
         let made = self
