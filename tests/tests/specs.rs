@@ -60,6 +60,22 @@ fn priorities_are_the_specs() {
 }
 
 #[test]
+fn a_server_that_faults_is_reported_and_started_again_a_few_times() {
+    // Too little memory for what the server needs before it has any guest.
+    let spec = SpecText::default_system().replace("ut (24 bits)", "ut (14 bits)");
+    let (line, _) = spec.line_with("wasm_server");
+    let machine = boot(&spec);
+    machine.expect(
+        &format!("changed.cdl:{line}: the server's own memory: "),
+        SECONDS,
+    );
+    machine.expect("root task: server `server` faults: brk", SECONDS);
+    machine.expect("root task: server `server` starts again (5 of 5)", SECONDS);
+    let text = machine.end();
+    assert!(!text.contains("ping:"), "a guest ran all the same:\n{text}");
+}
+
+#[test]
 fn only_the_guests_of_the_spec_start() {
     let mut spec = SpecText::default_system();
     for guest in ["oob", "divide", "recurse", "trap"] {

@@ -109,7 +109,12 @@ fn run(handoff: &'static [u8]) -> Result<core::convert::Infallible, String> {
     })?;
     init_console(&handoff, &spec);
     let pool_memory = pool_memory(&handoff, &spec)?;
-    pool::init(pool_memory).map_err(text)?;
+    pool::init(pool_memory).map_err(|failure| {
+        let place = spec
+            .object(ObjectId(handoff.server))
+            .map_or(0, |server| server.line);
+        format!("{}:{place}: the server's own memory: {failure}", spec.file)
+    })?;
     #[cfg(feature = "bench")]
     crate::bench::run(pool_memory).map_err(text)?;
 
