@@ -8,7 +8,6 @@ use core::{
 };
 
 use atoll_abi::{Error, Handle, Level, Params, Pid, Rights};
-use capdl::blob::ObjectId;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
 use crate::{
@@ -142,11 +141,6 @@ impl<P: Platform> Guest<P> {
     /// Its name in the spec.
     pub fn name(&self) -> &str {
         &self.description.name
-    }
-
-    /// The untyped of the spec that everything of it comes from.
-    pub fn budget(&self) -> ObjectId {
-        self.description.budget
     }
 
     /// Runs the guest to its end, on its own thread. Afterwards the platform drops its reference, has

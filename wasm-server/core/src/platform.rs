@@ -41,15 +41,48 @@ impl fmt::Display for Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadAddress;
 
+/// Where a guest's memory comes from.
+pub enum Budget<'a, H> {
+    /// An untyped of the spec.
+    Untyped(ObjectId),
+    /// `1 << bits` bytes out of the budget of another guest, which outlives this one.
+    Part {
+        /// The other guest's home.
+        of: &'a H,
+        /// log2 of the bytes.
+        bits: u8,
+    },
+}
+
 /// What a guest's thread is made with.
-#[derive(Clone, Copy, Debug)]
-pub struct HomeParams {
-    /// The untyped object of the spec that everything comes from.
-    pub budget: ObjectId,
+pub struct HomeParams<'a, H> {
+    /// What everything comes from.
+    pub budget: Budget<'a, H>,
     /// Bytes of native stack that wasm code may use; the platform adds what the server needs below.
     pub stack: u32,
     /// Priority of the thread.
     pub prio: u8,
+}
+
+/// Bytes of a memory budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryUsage {
+    /// All of it.
+    pub budget: u64,
+    /// What cannot be had any more: made into something, promised to memory that is not touched yet,
+    /// or lost to alignment.
+    pub spent: u64,
+}
+
+/// What the server itself uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerUsage {
+    /// Bytes of the server's heap.
+    pub heap: u64,
+    /// Bytes of it that are allocated.
+    pub heap_used: u64,
+    /// Slots of the server's own capability space that are taken.
+    pub slots_used: u64,
 }
 
 /// What the platform keeps for one guest: thread, wake object and linear memory, all of it out of
@@ -82,12 +115,28 @@ pub trait Home: Send + Sync + 'static {
     /// Atomic store with release ordering; misaligned is [`BadAddress`].
     fn store(&self, address: u32, value: u32) -> Result<(), BadAddress>;
 
+    /// What of the budget is spent.
+    fn memory_usage(&self) -> MemoryUsage;
+    /// Runs `f`, whose allocations are wasmtime's for this guest, at the guest's cost. On the guest's
+    /// own thread only; what is allocated is neither used nor freed by another thread, nor after the
+    /// guest's thread has finished.
+    fn charged<R>(&self, f: impl FnOnce() -> R) -> R;
+    /// Runs `f`, a hostcall within [`Home::charged`], at the server's cost again.
+    fn uncharged<R>(&self, f: impl FnOnce() -> R) -> R;
+
     /// Zeroed frames of `bytes` (whole wasm pages) from this guest's budget.
     fn make_region(&self, bytes: u32) -> Result<Self::Region, Failure>;
+    /// Gives the frames of a region that this guest made back to its budget. Nobody has a window onto
+    /// it any more nor copies out of it or into it, and its contents are gone.
+    fn free_region(&self, region: &Self::Region);
     /// Says that the next growth of the memory, by exactly the region's pages, is this region;
     /// `None` takes that back.
     fn stage(&self, region: Option<(&Arc<Self::Region>, bool)>);
-    /// Takes a window's frames away: the pages read as zero from then on, and are private.
+    /// Maps the region into addresses that an earlier window left, exactly as many, and answers where;
+    /// none: there are none such, the memory has to grow.
+    fn reuse(&self, region: &Arc<Self::Region>, write: bool) -> Option<u32>;
+    /// Takes a window's frames away: the pages read as zero from then on, until a window takes their
+    /// place again.
     fn unmap(&self, address: u32, bytes: u32);
 
     /// Whether the thread has run its last instruction that touches anything of the server.
@@ -129,13 +178,32 @@ pub trait Platform: Send + Sync + Sized + 'static {
     fn load(&self, engine: &Engine, module: &Verified<'_>) -> wasmtime::Result<Module>;
 
     /// Everything a guest's thread needs, from its budget.
-    fn settle(&self, params: HomeParams) -> Result<Self::Home, Failure>;
+    fn settle(&self, params: HomeParams<'_, Self::Home>) -> Result<Self::Home, Failure>;
     /// Starts the guest's thread, which calls [`Guest::run`].
     fn launch(&self, guest: Arc<Guest<Self>>) -> Result<(), Failure>;
-    /// Takes back everything that was made from the guest's budget. Its thread has finished.
+    /// Takes back everything that was made from the guest's budget. Its thread has finished, and the
+    /// guests whose budgets are parts of this one are evicted.
     fn evict(&self, guest: &Guest<Self>);
     /// Frames for a channel of the spec, from its own untyped.
     fn make_region(&self, budget: ObjectId, bytes: u32) -> Result<Self::Region, Failure>;
+    /// Copies out of a region at the offset; the caller has checked the range, and keeps the region
+    /// from being freed and its owner from being evicted meanwhile. Touches no guest's memory.
+    fn read_region(
+        &self,
+        region: &Self::Region,
+        offset: u32,
+        out: &mut [u8],
+    ) -> Result<(), Failure>;
+    /// Copies into a region, as [`Platform::read_region`] out of it.
+    fn write_region(&self, region: &Self::Region, offset: u32, bytes: &[u8])
+    -> Result<(), Failure>;
+
+    /// What the server uses.
+    fn usage(&self) -> ServerUsage;
+    /// What was typed at the console, as much as there is at once; answers the number of bytes.
+    fn console_read(&self, out: &mut [u8]) -> usize;
+    /// Text for the console, as it is (no newline added).
+    fn console_write(&self, text: &str);
 }
 
 impl From<Failure> for Error {

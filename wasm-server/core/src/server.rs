@@ -19,7 +19,7 @@ use crate::{
     description::Description,
     guest::{Outcome, Reason, RegionCap},
     modules::Modules,
-    platform::{Home, HomeParams, Platform},
+    platform::{Budget, Home, HomeParams, Platform},
     region::Region,
     timer::{Alarm, Timers},
     token::Tokens,
@@ -271,7 +271,7 @@ impl<P: Platform> Server<P> {
                 Error::BadModule
             })?;
         let params = HomeParams {
-            budget: description.budget,
+            budget: Budget::Untyped(description.budget),
             stack: description.stack,
             prio: description.prio,
         };

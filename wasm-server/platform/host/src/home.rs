@@ -13,7 +13,7 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use wasm_server_core::{
     Guest,
-    platform::{BadAddress, Failure, Home},
+    platform::{BadAddress, Failure, Home, MemoryUsage},
 };
 
 use crate::{
@@ -31,6 +31,8 @@ pub struct HostHome {
     notification: Arc<Notification>,
     finished: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Whose budget this one is a part of.
+    parent: Option<Arc<Space>>,
 }
 
 /// Like seL4's: a signal wakes one waiter, now or when it comes.
@@ -50,14 +52,19 @@ pub fn current_space() -> Option<Arc<Space>> {
 }
 
 impl HostHome {
-    /// A home with this budget and stack, both in bytes.
-    pub fn new(budget: usize, stack: usize) -> Result<Self, Failure> {
+    /// A home with this budget and stack, both in bytes; the budget is part of the parent's if there
+    /// is one.
+    pub fn new(budget: usize, stack: usize, parent: Option<Arc<Space>>) -> Result<Self, Failure> {
+        if let Some(parent) = &parent {
+            parent.spend(budget)?;
+        }
         Ok(Self {
             space: Arc::new(Space::new(budget)?),
             stack: stack + RESERVE,
             notification: Arc::default(),
             finished: AtomicBool::new(false),
             thread: Mutex::new(None),
+            parent,
         })
     }
 
@@ -83,11 +90,14 @@ impl HostHome {
         Ok(())
     }
 
-    /// Waits for the thread's last instruction.
-    pub fn join(&self) {
+    /// Waits for the thread's last instruction, and gives the parent its memory back. Once.
+    pub fn evict(&self) {
         if let Some(thread) = self.thread.lock().take() {
             // A panic on it has been printed.
             let _ = thread.join();
+        }
+        if let Some(parent) = &self.parent {
+            parent.earn(self.space.usage().0);
         }
     }
 }
@@ -121,12 +131,38 @@ impl Home for HostHome {
         Ok(())
     }
 
+    fn memory_usage(&self) -> MemoryUsage {
+        let (budget, spent) = self.space.usage();
+        MemoryUsage {
+            budget: budget as u64,
+            spent: spent as u64,
+        }
+    }
+
+    fn charged<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    fn uncharged<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    fn free_region(&self, region: &Region) {
+        self.space.earn(region.bytes);
+    }
+
     fn make_region(&self, bytes: u32) -> Result<Region, Failure> {
         self.space.make_region(bytes as usize)
     }
 
     fn stage(&self, region: Option<(&Arc<Region>, bool)>) {
         self.space.stage(region);
+    }
+
+    fn reuse(&self, region: &Arc<Region>, write: bool) -> Option<u32> {
+        self.space
+            .reuse(region, write)
+            .map(|address| address as u32)
     }
 
     fn unmap(&self, address: u32, bytes: u32) {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Linux as the server's platform.
 
-use std::{fmt, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
 use capdl::blob::{Kind, ObjectId, Reader};
+use parking_lot::Mutex;
 use wasm_archive::Verified;
 use wasm_server_core::{
     Guest,
-    platform::{Failure, HomeParams, Platform},
+    platform::{Budget, Failure, HomeParams, Platform, ServerUsage},
 };
 use wasmtime::{Config, Engine, Module};
 
@@ -19,10 +20,13 @@ pub struct Host {
     /// log2 of the size of each untyped of the spec.
     budgets: Vec<Option<u8>>,
     console: Box<dyn Fn(&str) + Send + Sync>,
+    /// What was typed and not read.
+    typed: Mutex<VecDeque<u8>>,
 }
 
 impl Host {
-    /// For the untypeds of this spec; lines of the console go to `console`.
+    /// For the untypeds of this spec; lines of the console go to `console`, and text
+    /// that guests write there as it is.
     pub fn new(spec: &Reader<'_>, console: impl Fn(&str) + Send + Sync + 'static) -> Self {
         let budgets = spec.iter().map(|(_, object)| match object.kind {
             Kind::Untyped { size_bits, .. } => Some(size_bits),
@@ -32,7 +36,13 @@ impl Host {
             clock: Arc::new(Clock::new()),
             budgets: budgets.collect(),
             console: Box::new(console),
+            typed: Mutex::default(),
         }
+    }
+
+    /// Types at the console.
+    pub fn type_in(&self, bytes: &[u8]) {
+        self.typed.lock().extend(bytes);
     }
 
     fn budget(&self, object: ObjectId) -> Result<usize, Failure> {
@@ -79,8 +89,12 @@ impl Platform for Host {
         code::load(engine, module)
     }
 
-    fn settle(&self, params: HomeParams) -> Result<HostHome, Failure> {
-        HostHome::new(self.budget(params.budget)?, params.stack as usize)
+    fn settle(&self, params: HomeParams<'_, HostHome>) -> Result<HostHome, Failure> {
+        let (budget, parent) = match params.budget {
+            Budget::Untyped(object) => (self.budget(object)?, None),
+            Budget::Part { of, bits } => (1 << bits, Some(of.space.clone())),
+        };
+        HostHome::new(budget, params.stack as usize, parent)
     }
 
     fn launch(&self, guest: Arc<Guest<Self>>) -> Result<(), Failure> {
@@ -89,7 +103,7 @@ impl Platform for Host {
     }
 
     fn evict(&self, guest: &Guest<Self>) {
-        guest.home.join();
+        guest.home.evict();
     }
 
     fn make_region(&self, budget: ObjectId, bytes: u32) -> Result<Region, Failure> {
@@ -97,5 +111,35 @@ impl Platform for Host {
             return Err(Failure::NoMemory("its pages"));
         }
         Region::new(bytes as usize)
+    }
+
+    fn read_region(&self, region: &Region, offset: u32, out: &mut [u8]) -> Result<(), Failure> {
+        region.read(offset.into(), out)
+    }
+
+    fn write_region(&self, region: &Region, offset: u32, bytes: &[u8]) -> Result<(), Failure> {
+        region.write(offset.into(), bytes)
+    }
+
+    /// Linux bounds what the server uses, and tells nobody.
+    fn usage(&self) -> ServerUsage {
+        ServerUsage {
+            heap: 0,
+            heap_used: 0,
+            slots_used: 0,
+        }
+    }
+
+    fn console_read(&self, out: &mut [u8]) -> usize {
+        let mut typed = self.typed.lock();
+        let count = typed.len().min(out.len());
+        for (place, byte) in out.iter_mut().zip(typed.drain(..count)) {
+            *place = byte;
+        }
+        count
+    }
+
+    fn console_write(&self, text: &str) {
+        (self.console)(text);
     }
 }

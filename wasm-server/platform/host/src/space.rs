@@ -16,6 +16,7 @@ use std::{
 use parking_lot::Mutex;
 use rustix::{
     fs::{MemfdFlags, ftruncate, memfd_create},
+    io::{pread, pwrite},
     mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
 };
 use wasm_engine::{MEMORY_GUARD, MEMORY_RESERVATION};
@@ -26,7 +27,8 @@ const SPAN: usize = (MEMORY_RESERVATION + MEMORY_GUARD) as usize;
 /// Pages that several guests can have windows onto.
 pub struct Region {
     pages: OwnedFd,
-    bytes: usize,
+    /// Their size.
+    pub bytes: usize,
 }
 
 impl Region {
@@ -36,6 +38,22 @@ impl Region {
         let pages = memfd_create(c"atoll region", MemfdFlags::CLOEXEC).map_err(refused)?;
         ftruncate(&pages, bytes as u64).map_err(refused)?;
         Ok(Self { pages, bytes })
+    }
+
+    /// Copies out.
+    pub fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Failure> {
+        match pread(&self.pages, &mut *out, offset) {
+            Ok(count) if count == out.len() => Ok(()),
+            _ => Err(Failure::Refused("reading a region")),
+        }
+    }
+
+    /// Copies in.
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
+        match pwrite(&self.pages, bytes, offset) {
+            Ok(count) if count == bytes.len() => Ok(()),
+            _ => Err(Failure::Refused("writing a region")),
+        }
     }
 }
 
@@ -52,6 +70,8 @@ struct Inner {
     staged: Option<(Arc<Region>, bool)>,
     /// What is or was a window, by offset in the linear memory.
     windows: Vec<Range<usize>>,
+    /// Those of them that are none.
+    holes: Vec<Range<usize>>,
 }
 
 // SAFETY: the reservation is plain address space; who maps what into it is behind the lock, and what
@@ -80,6 +100,7 @@ impl Space {
                 used: 0,
                 staged: None,
                 windows: Vec::new(),
+                holes: Vec::new(),
             }),
         })
     }
@@ -94,10 +115,26 @@ impl Space {
         self.size.load(Ordering::Acquire)
     }
 
+    /// The bytes of the budget, and of these spent.
+    pub fn usage(&self) -> (usize, usize) {
+        let inner = self.inner.lock();
+        (inner.budget, inner.used)
+    }
+
+    /// Takes bytes from the budget.
+    pub fn spend(&self, bytes: usize) -> Result<(), Failure> {
+        self.inner.lock().spend(bytes)
+    }
+
+    /// Gives bytes back to the budget.
+    pub fn earn(&self, bytes: usize) {
+        self.inner.lock().used -= bytes;
+    }
+
     /// Pages for a region, from this guest's budget.
     pub fn make_region(&self, bytes: usize) -> Result<Region, Failure> {
-        self.inner.lock().spend(bytes)?;
-        Region::new(bytes)
+        self.spend(bytes)?;
+        Region::new(bytes).inspect_err(|_| self.earn(bytes))
     }
 
     /// See [`wasm_server_core::platform::Home::stage`].
@@ -127,6 +164,16 @@ impl Space {
         Ok(())
     }
 
+    /// See [`wasm_server_core::platform::Home::reuse`].
+    pub fn reuse(&self, region: &Region, write: bool) -> Option<usize> {
+        let mut inner = self.inner.lock();
+        let at = inner.holes.iter().position(|h| h.len() == region.bytes)?;
+        let address = inner.holes[at].start;
+        self.map_window(address, region, write).ok()?;
+        inner.holes.swap_remove(at);
+        Some(address)
+    }
+
     /// See [`wasm_server_core::platform::Home::is_private`].
     pub fn is_private(&self, address: usize, len: usize) -> bool {
         let end = address.saturating_add(len);
@@ -141,7 +188,9 @@ impl Space {
     /// Puts private zeroed pages in place of a window.
     pub fn unmap(&self, address: usize, bytes: usize) {
         // The window stays if Linux has no memory left, which ends tests and nothing else.
-        let _ = self.map_fresh(address, bytes);
+        if self.map_fresh(address, bytes).is_ok() {
+            self.inner.lock().holes.push(address..address + bytes);
+        }
     }
 
     fn map_fresh(&self, offset: usize, bytes: usize) -> Result<(), Failure> {

@@ -50,7 +50,7 @@ pub fn run(pool: cap::Untyped) -> Result<(), Failure> {
 
 fn make_cspace(pool: cap::Untyped) -> Result<cap::CNode, Failure> {
     let first = cspace::take_own(3)?;
-    cspace::retype_own(
+    cspace::retype(
         pool,
         ObjectBlueprint::CNode {
             size_bits: CNODE_BITS,
@@ -58,7 +58,7 @@ fn make_cspace(pool: cap::Untyped) -> Result<cap::CNode, Failure> {
         first,
         1,
     )
-    .and_then(|()| cspace::retype_own(pool, ObjectBlueprint::Notification, first + 1, 2))
+    .and_then(|()| cspace::retype(pool, ObjectBlueprint::Notification, first + 1, 2))
     .map_err(cspace::no_memory)?;
     let node = cap::CNode::from_bits(first);
     for (to, from) in [

@@ -213,7 +213,7 @@ pub fn start_service_thread(
     let control_frame = vspace::map_service(pool, control, 1)?;
     vspace::map_service(pool, stack, SERVICE_STACK_PAGES)?;
     let tcb_slot = cspace::take_own(1)?;
-    cspace::retype_own(pool, ObjectBlueprint::Tcb, tcb_slot, 1).map_err(cspace::no_memory)?;
+    cspace::retype(pool, ObjectBlueprint::Tcb, tcb_slot, 1).map_err(cspace::no_memory)?;
     let tcb = cap::Tcb::from_bits(tcb_slot);
     let refused = |_| Failure::Refused("a thread of the server's own");
     tcb.tcb_configure(

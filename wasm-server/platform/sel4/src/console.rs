@@ -15,6 +15,8 @@ use crate::lock::WordLock;
 const DR: usize = 0x00;
 /// Flag register.
 const FR: usize = 0x18;
+/// The receive FIFO is empty.
+const FR_RXFE: u32 = 1 << 4;
 /// The transmit FIFO is full.
 const FR_TXFF: u32 = 1 << 5;
 
@@ -35,6 +37,37 @@ pub fn line(text: fmt::Arguments<'_>) {
     let _guard = LINE.lock();
     let _ = Uart.write_fmt(text);
     let _ = Uart.write_str("\n");
+}
+
+/// Writes text as it is, whole.
+pub fn write(text: &str) {
+    let _guard = LINE.lock();
+    let _ = Uart.write_str(text);
+}
+
+/// Reads what the FIFO holds; answers the number of bytes. Two readers share what comes.
+pub fn read(out: &mut [u8]) -> usize {
+    let base = REGISTERS.load(Ordering::Relaxed);
+    if base == 0 {
+        return 0;
+    }
+    let _guard = LINE.lock();
+    let mut count = 0;
+    for place in out {
+        // SAFETY: `init` was promised that these are the registers. Reading takes a byte out of the FIFO
+        // and changes nothing else.
+        let byte = unsafe {
+            let flags = ptr::with_exposed_provenance::<u32>(base + FR).read_volatile();
+            if flags & FR_RXFE != 0 {
+                break;
+            }
+            ptr::with_exposed_provenance::<u32>(base + DR).read_volatile()
+        };
+        // The bits above the byte are error flags: a byte that came broken is a byte all the same.
+        *place = byte as u8;
+        count += 1;
+    }
+    count
 }
 
 /// Writes one line from a panic, where the lock may be held by the thread that panics.

@@ -2,7 +2,10 @@
 //! The server's capability space (see `wasm-handoff`): its own CNode, and one CNode for each guest,
 //! made from that guest's memory.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use lock_api::Mutex;
 use sel4::{AbsoluteCPtr, CNodeCapData, ObjectBlueprint, cap};
@@ -11,14 +14,14 @@ use wasm_server_core::platform::Failure;
 
 use crate::lock::WordLock;
 
-/// Guests at one time: one slot of the root CNode each, but the first.
-pub const MAX_GUESTS: usize = (1 << ROOT_BITS) - 1;
+/// Bits of a capability pointer that name a slot in one of the CNodes.
+const SLOT_BITS: usize = 64 - ROOT_BITS;
 
 /// The next free slot of the server's own CNode. What is put there stays.
 static NEXT_OWN: AtomicU64 = AtomicU64::new(0);
 /// Which slots of the root CNode are taken.
-static TAKEN: Mutex<WordLock, [u64; (MAX_GUESTS + 1) / 64]> =
-    Mutex::new([0; (MAX_GUESTS + 1) / 64]);
+static TAKEN: Mutex<WordLock, [u64; (1 << ROOT_BITS) / 64]> =
+    Mutex::new([0; (1 << ROOT_BITS) / 64]);
 
 /// The root CNode.
 pub fn root() -> cap::CNode {
@@ -46,99 +49,72 @@ pub fn take_own(count: u64) -> Result<u64, Failure> {
     }
 }
 
-/// Makes objects in the server's own CNode, at `first` and behind.
-pub fn retype_own(
+/// Slots of the server's own CNode that are taken.
+pub fn own_taken() -> u64 {
+    NEXT_OWN.load(Ordering::Relaxed).min(1 << OWN_BITS)
+}
+
+/// Makes objects, with their capabilities in the slot `first` and the ones behind it in the same CNode.
+pub fn retype(
     untyped: cap::Untyped,
     blueprint: ObjectBlueprint,
     first: u64,
     count: usize,
 ) -> sel4::Result<()> {
-    let own = root().absolute_cptr_from_bits_with_depth(0, ROOT_BITS);
-    untyped.untyped_retype(&blueprint, &own, first as usize, count)
+    let node = root().absolute_cptr_from_bits_with_depth(first >> SLOT_BITS, ROOT_BITS);
+    let slot = first & ((1 << SLOT_BITS) - 1);
+    untyped.untyped_retype(&blueprint, &node, slot as usize, count)
 }
 
-/// A guest's CNode: a slot of the root CNode, and room for `1 << bits` capabilities behind it.
+/// A CNode of a guest's: a slot of the root CNode, and room for `1 << bits` capabilities behind it.
 #[derive(Debug)]
 pub struct Directory {
     index: u64,
     bits: usize,
-    released: AtomicBool,
 }
 
 impl Directory {
-    /// Makes one of `1 << bits` slots from the guest's memory.
-    pub fn new(untyped: cap::Untyped, bits: usize) -> Result<Self, Failure> {
+    /// Makes one of `1 << bits` slots with the function that makes an object in a slot.
+    pub fn new(
+        bits: usize,
+        make: impl FnOnce(ObjectBlueprint, u64) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
         let directory = Self {
             index: take_directory()?,
             bits,
-            released: AtomicBool::new(false),
         };
-        directory.fill(untyped)?;
-        Ok(directory)
-    }
-
-    fn fill(&self, untyped: cap::Untyped) -> Result<(), Failure> {
         // Made in a slot of the server's own and moved from there with its guard, so that nothing is
         // left behind.
-        let guard = CNodeCapData::new(0, 64 - ROOT_BITS - self.bits);
+        let guard = CNodeCapData::new(0, SLOT_BITS - bits);
         let mut scratch = SCRATCH.lock();
         let scratch = match *scratch {
             Some(slot) => slot,
             None => *scratch.insert(take_own(1)?),
         };
-        retype_own(
-            untyped,
-            ObjectBlueprint::CNode {
-                size_bits: self.bits,
-            },
-            scratch,
-            1,
-        )
-        .map_err(no_memory)?;
-        let destination = root().absolute_cptr_from_bits_with_depth(self.index, ROOT_BITS);
-        destination
+        make(ObjectBlueprint::CNode { size_bits: bits }, scratch)?;
+        root()
+            .absolute_cptr_from_bits_with_depth(directory.index, ROOT_BITS)
             .mutate(&path(scratch), guard.into_word())
-            .map_err(|_| Failure::Refused("a place in the server's capability space"))
+            .map_err(|_| Failure::Refused("a place in the server's capability space"))?;
+        Ok(directory)
     }
 
-    /// Its number, from 1: a name for the guest in badges and addresses.
+    /// Its number, from 1.
     pub fn index(&self) -> u64 {
         self.index
     }
 
-    /// Its slots.
-    pub fn slots(&self) -> u64 {
-        1 << self.bits
-    }
-
-    /// The capability pointer of a slot.
-    pub fn cptr(&self, slot: u64) -> u64 {
-        self.index << (64 - ROOT_BITS) | slot
-    }
-
-    /// Makes objects in its slots, at `first` and behind.
-    pub fn retype(
-        &self,
-        untyped: cap::Untyped,
-        blueprint: ObjectBlueprint,
-        first: u64,
-        count: usize,
-    ) -> sel4::Result<()> {
-        let node = root().absolute_cptr_from_bits_with_depth(self.index, ROOT_BITS);
-        untyped.untyped_retype(&blueprint, &node, first as usize, count)
-    }
-
-    /// Its place is free again. The CNode has gone with the guest's memory.
-    pub fn release(&self) {
-        if !self.released.swap(true, Ordering::AcqRel) {
-            release_directory(self.index);
-        }
+    /// The capability pointers of its slots.
+    pub fn slots(&self) -> Range<u64> {
+        let first = self.index << SLOT_BITS;
+        first..first + (1 << self.bits)
     }
 }
 
+/// Its slot of the root CNode is free again. The CNode has gone with the memory it was made of.
 impl Drop for Directory {
     fn drop(&mut self) {
-        self.release();
+        TAKEN.lock()[self.index as usize / 64] &= !(1 << (self.index % 64));
     }
 }
 
@@ -163,8 +139,4 @@ fn take_directory() -> Result<u64, Failure> {
         }
     }
     Err(Failure::Exhausted("places for guests"))
-}
-
-fn release_directory(index: u64) {
-    TAKEN.lock()[index as usize / 64] &= !(1 << (index % 64));
 }

@@ -60,6 +60,17 @@ unsafe impl dlmalloc::Allocator for Arena {
     }
 }
 
+/// Bytes of the heap.
+static SIZE: AtomicUsize = AtomicUsize::new(0);
+/// Bytes that were asked for and not freed.
+static USED: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of the heap, and of these in use.
+pub fn usage() -> (u64, u64) {
+    let (size, used) = (SIZE.load(Ordering::Relaxed), USED.load(Ordering::Relaxed));
+    (size as u64, used as u64)
+}
+
 struct Heap(Mutex<WordLock, Dlmalloc<Arena>>);
 
 #[global_allocator]
@@ -70,6 +81,7 @@ static HEAP: Heap = Heap(Mutex::new(Dlmalloc::new_with_allocator(Arena {
 
 /// Makes the range the heap; before this every allocation fails.
 pub fn init(range: Range) {
+    SIZE.store(range.len as usize, Ordering::Relaxed);
     let mut heap = HEAP.0.lock();
     *heap = Dlmalloc::new_with_allocator(Arena {
         start: AtomicUsize::new(range.vaddr as usize),
@@ -77,29 +89,50 @@ pub fn init(range: Range) {
     });
 }
 
+impl Heap {
+    /// Makes an allocation under the lock, and counts it.
+    fn count(size: usize, allocate: impl FnOnce() -> *mut u8) -> *mut u8 {
+        let pointer = allocate();
+        if !pointer.is_null() {
+            USED.fetch_add(size, Ordering::Relaxed);
+        }
+        pointer
+    }
+}
+
 // SAFETY: dlmalloc's own contract, behind a lock.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the layout is valid, as the trait demands of the caller.
-        unsafe { self.0.lock().malloc(layout.size(), layout.align()) }
+        Self::count(layout.size(), || unsafe {
+            self.0.lock().malloc(layout.size(), layout.align())
+        })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
-        unsafe { self.0.lock().calloc(layout.size(), layout.align()) }
+        Self::count(layout.size(), || unsafe {
+            self.0.lock().calloc(layout.size(), layout.align())
+        })
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        USED.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: the pointer came from `alloc` with this layout, as the trait demands of the caller.
         unsafe { self.0.lock().free(pointer, layout.size(), layout.align()) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as above, and `size` is not 0.
-        unsafe {
+        let moved = unsafe {
             self.0
                 .lock()
                 .realloc(pointer, layout.size(), layout.align(), size)
+        };
+        if !moved.is_null() {
+            USED.fetch_add(size, Ordering::Relaxed);
+            USED.fetch_sub(layout.size(), Ordering::Relaxed);
         }
+        moved
     }
 }

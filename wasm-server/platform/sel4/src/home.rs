@@ -13,14 +13,10 @@ use sel4_tls::ThreadStart;
 use wasm_handoff::slot;
 use wasm_server_core::{
     Guest,
-    platform::{BadAddress, Failure, Home, HomeParams},
+    platform::{BadAddress, Failure, Home, MemoryUsage},
 };
 
-use crate::{
-    boot, cspace,
-    platform::Sel4,
-    space::{Region, Space},
-};
+use crate::{account::Account, boot, cspace, platform::Sel4, region::Region, space::Space};
 
 /// Bytes of stack below what wasm code may use: for the hostcalls it makes at that depth, and for
 /// the report of its trap.
@@ -35,15 +31,15 @@ pub struct Sel4Home {
 }
 
 impl Sel4Home {
-    /// Makes everything a guest's thread needs out of `untyped`.
+    /// Makes everything a guest's thread needs out of its budget.
     pub fn new(
         pool: cap::Untyped,
-        untyped: cap::Untyped,
-        budget_bits: usize,
-        service_prio: u8,
-        params: HomeParams,
+        account: Account,
+        stack: u32,
+        highest: u8,
+        prio: u8,
     ) -> Result<Self, Failure> {
-        let space = Space::new(pool, untyped, budget_bits, params.stack as usize + RESERVE)?;
+        let space = Space::new(pool, account, stack as usize + RESERVE)?;
         let notification = cap::Notification::from_bits(space.make(ObjectBlueprint::Notification)?);
         let tcb = cap::Tcb::from_bits(space.make(ObjectBlueprint::Tcb)?);
         let fault_endpoint = space.slot()?;
@@ -55,7 +51,7 @@ impl Sel4Home {
                 space.number(),
             )
             .map_err(refused)?;
-        let (control, control_frame) = space.control();
+        let (control, control_frame) = space.make_control()?;
         tcb.tcb_configure(
             CPtr::from_bits(fault_endpoint),
             cspace::root(),
@@ -67,8 +63,7 @@ impl Sel4Home {
         .map_err(refused)?;
         // A guest that starts another gives it its priority, and seL4 5.0.0 asks what the calling thread
         // may give, not what the server may. It is the server's code that asks, never the guest.
-        let highest = service_prio.saturating_sub(1);
-        let prio = params.prio.min(highest);
+        let prio = prio.min(highest);
         tcb.tcb_set_sched_params(cap::Tcb::from_bits(slot::TCB), highest.into(), prio.into())
             .map_err(refused)?;
         Ok(Self {
@@ -81,7 +76,7 @@ impl Sel4Home {
 
     /// Starts the thread in [`main`].
     pub fn launch(&self, guest: Arc<Guest<Sel4>>) -> Result<(), Failure> {
-        let (control, _) = self.space.control();
+        let control = self.space.control();
         // SAFETY: behind the IPC buffer, the page is the thread's alone.
         let thread_pointer = unsafe {
             boot::thread_storage(ptr::with_exposed_provenance_mut(
@@ -125,7 +120,7 @@ extern "C" fn main(argument: usize) -> ! {
     // SAFETY: what `launch` made of its box, for this call alone.
     let guest: Arc<Guest<Sel4>> =
         *unsafe { Box::from_raw(ptr::with_exposed_provenance_mut(argument)) };
-    let (control, _) = guest.home.space.control();
+    let control = guest.home.space.control();
     // SAFETY: the thread's own IPC buffer, as configured; nobody else has a reference to it, and the
     // page is there for as long as the thread.
     sel4::set_ipc_buffer(unsafe { &mut *ptr::with_exposed_provenance_mut::<IpcBuffer>(control) });
@@ -194,16 +189,39 @@ impl Home for Sel4Home {
         self.space.store(address, value)
     }
 
+    fn memory_usage(&self) -> MemoryUsage {
+        self.space.usage()
+    }
+
+    fn charged<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    fn uncharged<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
     fn make_region(&self, bytes: u32) -> Result<Region, Failure> {
-        self.space.make_region(bytes as usize)
+        Region::of_guest(&self.space, bytes as usize)
+    }
+
+    fn free_region(&self, region: &Region) {
+        region.free();
     }
 
     fn stage(&self, region: Option<(&Arc<Region>, bool)>) {
         self.space.stage(region);
     }
 
-    fn unmap(&self, address: u32, _: u32) {
-        self.space.unmap(address as usize);
+    fn reuse(&self, region: &Arc<Region>, write: bool) -> Option<u32> {
+        // The memory has no address beyond 32 bits.
+        self.space
+            .reuse(region, write)
+            .map(|address| address as u32)
+    }
+
+    fn unmap(&self, address: u32, bytes: u32) {
+        self.space.unmap(address as usize, bytes as usize);
     }
 
     fn finished(&self) -> bool {

@@ -10,6 +10,8 @@
 
 extern crate alloc;
 
+mod access;
+mod account;
 #[cfg(feature = "bench")]
 mod bench;
 mod boot;
@@ -24,6 +26,7 @@ mod lock;
 mod memory;
 mod platform;
 mod pool;
+mod region;
 mod space;
 mod symbols;
 mod vspace;

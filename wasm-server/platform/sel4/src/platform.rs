@@ -11,18 +11,13 @@ use wasm_archive::Verified;
 use wasm_handoff::{Handoff, slot};
 use wasm_server_core::{
     Guest,
-    platform::{Failure, HomeParams, Platform},
+    platform::{Budget, Failure, HomeParams, Platform, ServerUsage},
 };
 use wasmtime::{Config, Engine, Module};
 
 use crate::{
-    clock,
-    code::Code,
-    console, cspace,
-    home::Sel4Home,
-    lock::WordLock,
-    memory::Memories,
-    space::{Region, Space},
+    account::Account, clock, code::Code, console, cspace, heap, home::Sel4Home, lock::WordLock,
+    memory::Memories, region::Region, space::Space,
 };
 
 /// Badge of the timer's interrupt on the service thread's notification.
@@ -35,12 +30,12 @@ pub struct Sel4 {
     pool: cap::Untyped,
     timer: Option<cap::IrqHandler>,
     prio: u8,
-    budgets: Vec<Budget>,
+    untypeds: Vec<Given>,
     threads: Mutex<WordLock, Vec<Thread>>,
 }
 
 /// An untyped that the spec gives to a guest or channel.
-struct Budget {
+struct Given {
     object: ObjectId,
     untyped: cap::Untyped,
     bits: usize,
@@ -67,11 +62,11 @@ impl Sel4 {
             return Err("the handoff names no server".into());
         };
         let mut timer = None;
-        let mut budgets = Vec::new();
+        let mut untypeds = Vec::new();
         for given in &handoff.given {
             let object = ObjectId(given.object);
             match spec.object(object).map(|o| o.kind) {
-                Some(Kind::Untyped { size_bits, .. }) => budgets.push(Budget {
+                Some(Kind::Untyped { size_bits, .. }) => untypeds.push(Given {
                     object,
                     untyped: cap::Untyped::from_bits(given.cptr),
                     bits: usize::from(size_bits),
@@ -102,7 +97,7 @@ impl Sel4 {
             pool,
             timer,
             prio: params.prio,
-            budgets,
+            untypeds,
             threads: Mutex::new(Vec::new()),
         })
     }
@@ -139,8 +134,8 @@ impl Sel4 {
             .map_or_else(|| "?".into(), |t| t.name.clone())
     }
 
-    fn budget(&self, object: ObjectId) -> Result<&Budget, Failure> {
-        self.budgets
+    fn untyped(&self, object: ObjectId) -> Result<&Given, Failure> {
+        self.untypeds
             .iter()
             .find(|b| b.object == object)
             .ok_or(Failure::Refused("a budget that it was not given"))
@@ -202,12 +197,19 @@ impl Platform for Sel4 {
         self.code.load(engine, module)
     }
 
-    fn settle(&self, params: HomeParams) -> Result<Sel4Home, Failure> {
-        let budget = self.budget(params.budget)?;
-        Sel4Home::new(self.pool, budget.untyped, budget.bits, self.prio, params).inspect_err(|_| {
-            // Half a home is none.
-            let _ = cspace::path(budget.untyped.bits()).revoke();
-        })
+    fn settle(&self, params: HomeParams<'_, Sel4Home>) -> Result<Sel4Home, Failure> {
+        let account = match params.budget {
+            Budget::Untyped(object) => {
+                let given = self.untyped(object)?;
+                Account::new(given.untyped, given.bits, None)?
+            }
+            Budget::Part { of, bits } => {
+                let bits = usize::from(bits);
+                Account::new(of.space.lend(bits)?, bits, Some(of.space.clone()))?
+            }
+        };
+        let highest = self.prio.saturating_sub(1);
+        Sel4Home::new(self.pool, account, params.stack, highest, params.prio)
     }
 
     fn launch(&self, guest: Arc<Guest<Self>>) -> Result<(), Failure> {
@@ -226,15 +228,35 @@ impl Platform for Sel4 {
         self.threads
             .lock()
             .retain(|t| t.space.number() != space.number());
-        if let Ok(budget) = self.budget(guest.budget()) {
-            // Thread, notification, frames, page tables and CNode: all of it was made from this.
-            // Cannot fail: it is an untyped of this server.
-            let _ = cspace::path(budget.untyped.bits()).revoke();
-        }
-        space.release();
+        space.close();
     }
 
     fn make_region(&self, budget: ObjectId, bytes: u32) -> Result<Region, Failure> {
-        Region::of_untyped(self.budget(budget)?.untyped, bytes as usize)
+        Region::of_untyped(self.pool, self.untyped(budget)?.untyped, bytes as usize)
+    }
+
+    fn read_region(&self, region: &Region, offset: u32, out: &mut [u8]) -> Result<(), Failure> {
+        region.read(offset as usize, out)
+    }
+
+    fn write_region(&self, region: &Region, offset: u32, bytes: &[u8]) -> Result<(), Failure> {
+        region.write(offset as usize, bytes)
+    }
+
+    fn usage(&self) -> ServerUsage {
+        let (heap, heap_used) = heap::usage();
+        ServerUsage {
+            heap,
+            heap_used,
+            slots_used: cspace::own_taken(),
+        }
+    }
+
+    fn console_read(&self, out: &mut [u8]) -> usize {
+        console::read(out)
+    }
+
+    fn console_write(&self, text: &str) {
+        console::write(text);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The address space of one guest inside the server's: stack, linear memory, windows; and the memory
-//! it is made of.
+//! The address space of one guest inside the server's: stack, linear memory, windows, and the
+//! server's own view of the regions that the guest made.
 //!
 //! Each guest has [`SPAN`] bytes of addresses, with page tables of its own below the first level:
 //!
@@ -8,167 +8,157 @@
 //! |---|---|
 //! | 0 | unmapped |
 //! | [`CONTROL`] | one page: IPC buffer, then thread-local storage |
-//! | +1 page | unmapped: the stack's guard |
+//! | [`SCRATCH`] | frames that are being zeroed |
 //! | [`STACK`] | stack |
 //! | unmapped page | |
 //! | next MiB | linear memory: 4 GiB and a guard of 32 MiB, mapped as far as it has grown |
+//! | [`VIEWS`] | regions, as far as the server has read or written them |
 
 use alloc::{sync::Arc, vec::Vec};
-use core::{
-    ptr,
-    sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering},
-};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use lock_api::Mutex;
-use sel4::{CapRights, FrameObjectType, ObjectBlueprint, VmAttributes, cap};
-use wasm_handoff::slot;
-use wasm_server_core::platform::{BadAddress, Failure};
+use sel4::{CapRights, ObjectBlueprint, cap};
+use wasm_server_core::platform::{Failure, MemoryUsage};
 
 use crate::{
-    cspace::{self, Directory},
+    access,
+    account::{Account, PAGE, UNIT, frame},
+    cspace,
     lock::WordLock,
+    region::{Chunk, Region},
     vspace::{self, TableLevel},
 };
 
 /// Bytes of addresses of one guest.
 pub const SPAN: usize = 8 << 30;
 /// Offset of the page with IPC buffer and thread-local storage.
-pub const CONTROL: usize = PAGE;
-/// Offset of the stack.
-const STACK: usize = 3 * PAGE;
+const CONTROL: usize = PAGE;
+/// Offset of a page of wasm that is mapped to be zeroed.
+const SCRATCH: usize = 2 * PAGE;
+/// Offset of the stack; the page before is its guard.
+const STACK: usize = SCRATCH + WASM_PAGE + PAGE;
+/// Linear memories start at a multiple of this.
+const MEMORY_ALIGN: usize = 1 << 20;
+/// Offset of the views; what is before holds the largest stack and memory.
+const VIEWS: usize = 6 << 30;
+/// Bytes of stack at most.
+const MAX_STACK: usize = 1 << 30;
 /// First address of the first guest; a multiple of what one top-level entry covers, so that no page
 /// table is shared with what the root task mapped.
 const FIRST: usize = 512 << 30;
-/// Linear memories start at a multiple of this.
-const MEMORY_ALIGN: usize = 1 << 20;
 
-const PAGE: usize = 4096;
-const PAGE_BITS: usize = 12;
-/// The kernel makes this many objects at most in one call.
-const FAN_OUT: usize = 256;
-
-/// Frames that several guests can have windows onto.
-pub struct Region {
-    /// Capability of the first frame; the others follow slot by slot.
-    first: u64,
-    frames: usize,
-}
-
-impl Region {
-    /// Makes one of the server's own slots and an untyped of the spec.
-    pub fn of_untyped(untyped: cap::Untyped, bytes: usize) -> Result<Self, Failure> {
-        let frames = bytes / PAGE;
-        let first = cspace::take_own(frames as u64)?;
-        for done in (0..frames).step_by(FAN_OUT) {
-            let count = (frames - done).min(FAN_OUT);
-            cspace::retype_own(untyped, frame(), first + done as u64, count)
-                .map_err(|_| Failure::NoMemory("its frames"))?;
-        }
-        Ok(Self { first, frames })
-    }
-}
+/// Bytes of a page of wasm: what memories grow by, and regions consist of. Its frames' capabilities are
+/// in a unit of slots.
+pub const WASM_PAGE: usize = PAGE * UNIT as usize;
 
 /// See the module.
 pub struct Space {
+    number: u64,
     start: usize,
     stack_top: usize,
     memory: usize,
-    /// Capability of the frame at [`CONTROL`].
-    control: u64,
     /// Bytes of linear memory; all of them are mapped, or holes.
     size: AtomicUsize,
-    untyped: cap::Untyped,
-    directory: Directory,
     inner: Mutex<WordLock, Inner>,
 }
 
 struct Inner {
-    /// Bytes of the budget.
-    budget: usize,
-    /// How far the kernel has used it.
-    used: usize,
-    next_slot: u64,
-    free_slots: Vec<Run>,
-    /// Page tables reach from the start to here.
+    account: Account,
+    /// Page tables reach from the start to here, and from [`VIEWS`] to there.
     tables_to: usize,
+    view_tables_to: usize,
+    /// The linear memory, by wasm pages.
+    pages: Vec<Page>,
     /// What the next growth of the memory is, if not fresh frames.
     staged: Option<(Arc<Region>, bool)>,
-    windows: Vec<Window>,
-    /// Parts of the memory that were windows.
+    /// Where windows were and no other is: the first wasm page, and how many.
     holes: Vec<(usize, usize)>,
     /// The private page that holes show; made with the first window, so that it is always there.
     spare: Option<u64>,
+    /// Frames that a region gave back, zeroed.
+    kept: Vec<Chunk>,
+    /// Where the next view is.
+    next_view: usize,
 }
 
-/// Consecutive slots.
-#[derive(Clone, Copy)]
-struct Run {
-    first: u64,
-    count: u64,
-}
-
-struct Window {
-    /// Offset in the linear memory.
-    address: usize,
-    bytes: usize,
-    slots: Run,
+/// What a page of the linear memory is, each with the first of its slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Page {
+    /// The guest's own.
+    Own,
+    /// A window, whose slots hold copies of a region's frames.
+    Window(u64),
+    /// It was a window. Its slots hold copies of the spare frame, as far as they were touched, and are
+    /// empty if it is `clean`.
+    Hole { slots: u64, clean: bool },
 }
 
 impl Space {
     /// Makes the address space of a guest with `stack` bytes of stack, mapped. Everything comes from
-    /// `untyped`, of `1 << budget_bits` bytes; page tables that guests share come from `pool`.
-    pub fn new(
-        pool: cap::Untyped,
-        untyped: cap::Untyped,
-        budget_bits: usize,
-        stack: usize,
-    ) -> Result<Self, Failure> {
-        // One slot for each page that the budget can become, and as many again for tables and windows.
-        let slot_bits = (budget_bits.saturating_sub(PAGE_BITS) + 1).max(6);
-        let directory = Directory::new(untyped, slot_bits)?;
-        let start = FIRST + (directory.index() as usize - 1) * SPAN;
+    /// `account`; page tables that guests share come from `pool`.
+    pub fn new(pool: cap::Untyped, account: Account, stack: usize) -> Result<Self, Failure> {
+        if stack > MAX_STACK {
+            return Err(Failure::Refused("a stack of that size"));
+        }
+        let number = account.number();
+        let start = FIRST + (number as usize - 1) * SPAN;
         let stack = stack.next_multiple_of(PAGE);
         let memory = start + (STACK + stack + PAGE).next_multiple_of(MEMORY_ALIGN);
-        let inner = Inner {
-            budget: 1 << budget_bits,
-            used: 1 << (slot_bits + vspace::SLOT_BITS),
-            next_slot: 1,
-            free_slots: Vec::new(),
-            tables_to: start,
-            staged: None,
-            windows: Vec::new(),
-            holes: Vec::new(),
-            spare: None,
-        };
         let space = Self {
+            number,
             start,
             stack_top: start + STACK + stack,
             memory,
-            control: slot::NULL,
             size: AtomicUsize::new(0),
-            untyped,
-            directory,
-            inner: Mutex::new(inner),
+            inner: Mutex::new(Inner {
+                account,
+                tables_to: start,
+                view_tables_to: start + VIEWS,
+                pages: Vec::new(),
+                staged: None,
+                holes: Vec::new(),
+                spare: None,
+                kept: Vec::new(),
+                next_view: start + VIEWS,
+            }),
         };
         vspace::cover(pool, start)?;
         let mut inner = space.inner.lock();
-        let control = space.map_fresh(&mut inner, start + CONTROL, 1)?;
-        space.map_fresh(&mut inner, start + STACK, stack / PAGE)?;
+        inner.ensure_tables(memory)?;
+        for page in (start + STACK..space.stack_top).step_by(PAGE) {
+            inner.map_fresh(page)?;
+        }
         drop(inner);
-        Ok(Self {
-            control: space.directory.cptr(control.first),
-            ..space
-        })
+        Ok(space)
     }
 
     /// The guest's number, from 1.
     pub fn number(&self) -> u64 {
-        self.directory.index()
+        self.number
     }
 
-    /// The page with IPC buffer and thread-local storage, and the capability of its frame.
-    pub fn control(&self) -> (usize, cap::Granule) {
-        (self.start + CONTROL, cap::Granule::from_bits(self.control))
+    /// Takes back everything that was made for it; its addresses are free for another guest.
+    pub fn close(&self) {
+        let mut inner = self.inner.lock();
+        inner.pages.clear();
+        inner.holes.clear();
+        inner.kept.clear();
+        inner.spare = None;
+        inner.account.close();
+    }
+
+    /// Maps the page with IPC buffer and thread-local storage; answers its address and the capability
+    /// of its frame. Once.
+    pub fn make_control(&self) -> Result<(usize, cap::Granule), Failure> {
+        let control = self.control();
+        let frame = self.inner.lock().map_fresh(control)?;
+        Ok((control, cap::Granule::from_bits(frame)))
+    }
+
+    /// The address of the page with IPC buffer and thread-local storage.
+    pub fn control(&self) -> usize {
+        self.start + CONTROL
     }
 
     /// End of the stack.
@@ -186,36 +176,80 @@ impl Space {
         self.size.load(Ordering::Acquire)
     }
 
+    /// Whether an address of the server belongs to this guest.
+    pub fn contains(&self, address: usize) -> bool {
+        (self.start..self.start + SPAN).contains(&address)
+    }
+
+    /// What of the budget is spent.
+    pub fn usage(&self) -> MemoryUsage {
+        let inner = self.inner.lock();
+        inner.account.usage(inner.kept.len() * UNIT as usize)
+    }
+
     /// Makes one kernel object; answers its capability pointer.
     pub fn make(&self, blueprint: ObjectBlueprint) -> Result<u64, Failure> {
-        let mut inner = self.inner.lock();
-        let slot = self.take(&mut inner, 1)?;
-        self.retype(&mut inner, blueprint, slot.first, 1)?;
-        Ok(self.directory.cptr(slot.first))
+        self.inner.lock().account.make(blueprint)
     }
 
     /// An empty slot.
     pub fn slot(&self) -> Result<u64, Failure> {
-        let mut inner = self.inner.lock();
-        self.take(&mut inner, 1)
-            .map(|run| self.directory.cptr(run.first))
+        self.inner.lock().account.take_slots(1)
+    }
+
+    /// An untyped of `1 << bits` bytes for a child.
+    pub fn lend(&self, bits: usize) -> Result<cap::Untyped, Failure> {
+        self.inner.lock().account.lend(bits)
+    }
+
+    /// A child's untyped is back, with nothing left of what was made of it.
+    pub fn take_back(&self, untyped: cap::Untyped) {
+        self.inner.lock().account.take_back(untyped);
     }
 
     /// Frames for a region.
-    pub fn make_region(&self, bytes: usize) -> Result<Region, Failure> {
-        let frames = bytes / PAGE;
+    pub fn take_chunks(&self, count: usize) -> Result<Vec<Chunk>, Failure> {
         let mut inner = self.inner.lock();
-        let slots = self.take(&mut inner, frames as u64)?;
-        match self.retype(&mut inner, frame(), slots.first, frames) {
-            Ok(()) => Ok(Region {
-                first: self.directory.cptr(slots.first),
-                frames,
-            }),
-            Err(failure) => {
-                self.give_back(&mut inner, slots);
-                Err(failure)
+        inner.take_chunks(count)
+    }
+
+    /// Keeps the frames of a region that is gone, for the next one or for the memory.
+    pub fn keep(&self, chunks: impl Iterator<Item = Chunk>) {
+        let mut inner = self.inner.lock();
+        for chunk in chunks {
+            chunk.revoke();
+            let view = chunk.view();
+            let scratch = view.is_none().then_some(self.start + SCRATCH);
+            // Fails only for frames that are gone.
+            if let Some(Err(_)) = scratch.map(|scratch| chunk.map(scratch)) {
+                continue;
             }
+            if let Some(address) = view.or(scratch) {
+                // SAFETY: mapped there, and nobody else's: scratch is used under the lock.
+                unsafe { access::zero(address, WASM_PAGE) };
+            }
+            if scratch.is_some() {
+                chunk.unmap();
+            }
+            inner.kept.push(chunk);
         }
+    }
+
+    /// The address at which the server sees a region's chunk.
+    pub fn view(&self, chunk: &Chunk) -> Result<usize, Failure> {
+        let mut inner = self.inner.lock();
+        // Somebody else may have made it meanwhile.
+        if let Some(view) = chunk.view() {
+            return Ok(view);
+        }
+        let view = inner.next_view;
+        if view + WASM_PAGE > self.start + SPAN {
+            return Err(Failure::Exhausted("addresses for its view of a region"));
+        }
+        inner.ensure_view_tables(view + WASM_PAGE)?;
+        chunk.map(view)?;
+        inner.next_view += WASM_PAGE;
+        Ok(view)
     }
 
     /// See [`wasm_server_core::platform::Home::stage`].
@@ -229,40 +263,50 @@ impl Space {
         let old = self.size();
         let bytes = size
             .checked_sub(old)
-            .ok_or(Failure::Refused("a memory that shrinks"))?;
+            .filter(|bytes| bytes.is_multiple_of(WASM_PAGE))
+            .ok_or(Failure::Refused("a memory of that size"))?;
         match inner.staged.take() {
-            Some((region, write)) if region.frames * PAGE == bytes => {
-                self.map_window(&mut inner, old, &region, write)?;
+            Some((region, write)) if region.bytes() == bytes => {
+                inner.grow_by_window(self.memory + old, &region, write)?;
             }
             Some(_) => return Err(Failure::Refused("a window of another size")),
-            None => drop(self.map_fresh(&mut inner, self.memory + old, bytes / PAGE)?),
+            None => inner.grow_by_own(self.memory + old, bytes / WASM_PAGE)?,
         }
         self.size.store(size, Ordering::Release);
         Ok(())
     }
 
+    /// See [`wasm_server_core::platform::Home::reuse`].
+    pub fn reuse(&self, region: &Region, write: bool) -> Option<usize> {
+        let mut inner = self.inner.lock();
+        let count = region.bytes() / WASM_PAGE;
+        let at = inner.holes.iter().position(|hole| hole.1 == count)?;
+        let (first, _) = inner.holes.swap_remove(at);
+        let address = first * WASM_PAGE;
+        if inner.map_window(self.memory + address, first, region, write) {
+            Some(address)
+        } else {
+            inner.holes.push((first, count));
+            None
+        }
+    }
+
     /// See [`wasm_server_core::platform::Home::is_private`].
     pub fn is_private(&self, address: usize, len: usize) -> bool {
         let end = address.saturating_add(len);
-        let apart = |start: usize, bytes: usize| end <= start || start + bytes <= address;
         let inner = self.inner.lock();
-        end <= self.size()
-            && inner.windows.iter().all(|w| apart(w.address, w.bytes))
-            && inner
-                .holes
-                .iter()
-                .all(|&(start, bytes)| apart(start, bytes))
+        inner
+            .pages
+            .get(address / WASM_PAGE..end.div_ceil(WASM_PAGE))
+            .is_some_and(|pages| pages.iter().all(|page| *page == Page::Own))
     }
 
     /// Takes a window's frames away.
-    pub fn unmap(&self, address: usize) {
+    pub fn unmap(&self, address: usize, bytes: usize) {
+        let (first, count) = (address / WASM_PAGE, bytes / WASM_PAGE);
         let mut inner = self.inner.lock();
-        let Some(at) = inner.windows.iter().position(|w| w.address == address) else {
-            return;
-        };
-        let window = inner.windows.swap_remove(at);
-        inner.holes.push((window.address, window.bytes));
-        self.give_back(&mut inner, window.slots);
+        inner.clear(first, count);
+        inner.holes.push((first, count));
     }
 
     /// A fault at this address of the server: if it is a page of a hole, the spare page is there
@@ -272,255 +316,164 @@ impl Space {
             return false;
         };
         let mut inner = self.inner.lock();
-        if !inner
-            .holes
-            .iter()
-            .any(|&(start, bytes)| (start..start + bytes).contains(&offset))
-        {
-            return false;
-        }
-        let Some(spare) = inner.spare else {
+        let spare = inner.spare;
+        let (Some(Page::Hole { slots, clean }), Some(spare)) =
+            (inner.pages.get_mut(offset / WASM_PAGE), spare)
+        else {
             return false;
         };
-        let Ok(slot) = self.take(&mut inner, 1) else {
-            return false;
-        };
-        let page = address & !(PAGE - 1);
-        let cptr = self.directory.cptr(slot.first);
+        let cptr = *slots + (offset % WASM_PAGE / PAGE) as u64;
+        *clean = false;
         cspace::path(cptr)
             .copy(&cspace::path(spare), CapRights::read_write())
-            .and_then(|()| map(cptr, page, CapRights::read_write()))
+            .and_then(|()| vspace::map(cptr, address & !(PAGE - 1), CapRights::read_write()))
             .is_ok()
     }
+}
 
-    /// Whether an address of the server belongs to this guest.
-    pub fn contains(&self, address: usize) -> bool {
-        (self.start..self.start + SPAN).contains(&address)
+impl Inner {
+    fn ensure_tables(&mut self, end: usize) -> Result<(), Failure> {
+        Self::ensure(&mut self.account, &mut self.tables_to, end)
     }
 
-    /// Its place is free again; everything in it has gone with the guest's memory.
-    pub fn release(&self) {
-        self.directory.release();
+    fn ensure_view_tables(&mut self, end: usize) -> Result<(), Failure> {
+        Self::ensure(&mut self.account, &mut self.view_tables_to, end)
     }
 
-    fn take(&self, inner: &mut Inner, count: u64) -> Result<Run, Failure> {
-        if let Some(at) = inner.free_slots.iter().position(|run| run.count >= count) {
-            let run = &mut inner.free_slots[at];
-            let taken = Run {
-                first: run.first,
-                count,
-            };
-            run.first += count;
-            run.count -= count;
-            if run.count == 0 {
-                inner.free_slots.swap_remove(at);
-            }
-            return Ok(taken);
-        }
-        if inner.next_slot + count > self.directory.slots() {
-            return Err(Failure::NoMemory("more capability slots"));
-        }
-        let taken = Run {
-            first: inner.next_slot,
-            count,
-        };
-        inner.next_slot += count;
-        Ok(taken)
-    }
-
-    /// Empties slots and has them free again.
-    fn give_back(&self, inner: &mut Inner, slots: Run) {
-        for slot in slots.first..slots.first + slots.count {
-            // Fails only for a slot that is empty already.
-            let _ = cspace::path(self.directory.cptr(slot)).delete();
-        }
-        inner.free_slots.push(slots);
-    }
-
-    fn retype(
-        &self,
-        inner: &mut Inner,
-        blueprint: ObjectBlueprint,
-        slot: u64,
-        count: usize,
-    ) -> Result<(), Failure> {
-        // As the kernel does it: aligned to the size of the object.
-        let size = 1 << blueprint.physical_size_bits();
-        let used = inner.used.next_multiple_of(size) + count * size;
-        if used > inner.budget {
-            return Err(Failure::NoMemory(if count == 1 {
-                "a kernel object"
-            } else {
-                "the pages"
-            }));
-        }
-        for done in (0..count).step_by(FAN_OUT) {
-            let chunk = (count - done).min(FAN_OUT);
-            self.directory
-                .retype(self.untyped, blueprint, slot + done as u64, chunk)
-                .map_err(cspace::no_memory)?;
-        }
-        inner.used = used;
-        Ok(())
-    }
-
-    fn ensure_tables(&self, inner: &mut Inner, end: usize) -> Result<(), Failure> {
-        while inner.tables_to < end {
+    /// Has page tables there from a multiple of what the largest covers to `end`.
+    fn ensure(account: &mut Account, to: &mut usize, end: usize) -> Result<(), Failure> {
+        while *to < end {
             for level in [TableLevel::Directory, TableLevel::Table] {
-                if inner.tables_to.is_multiple_of(level.covers()) {
-                    let slot = self.take(inner, 1)?;
-                    self.retype(inner, level.blueprint(), slot.first, 1)?;
-                    vspace::map_table(self.directory.cptr(slot.first), level, inner.tables_to)?;
+                if to.is_multiple_of(level.covers()) {
+                    vspace::map_table(account.make(level.blueprint())?, level, *to)?;
                 }
             }
-            inner.tables_to += TableLevel::Table.covers();
+            *to += TableLevel::Table.covers();
         }
         Ok(())
     }
 
-    fn map_fresh(&self, inner: &mut Inner, address: usize, frames: usize) -> Result<Run, Failure> {
-        // Before any page table is made that a growth beyond the budget would be left with.
-        if frames * PAGE > inner.budget - inner.used {
+    /// Maps a fresh page; its page tables are there.
+    fn map_fresh(&mut self, address: usize) -> Result<u64, Failure> {
+        let cptr = self.account.make(frame())?;
+        vspace::map(cptr, address, CapRights::read_write())
+            .map_err(|_| Failure::Refused("a page"))?;
+        Ok(cptr)
+    }
+
+    fn take_chunks(&mut self, count: usize) -> Result<Vec<Chunk>, Failure> {
+        let fresh = count.saturating_sub(self.kept.len());
+        // Before anything is made that would have to be given back.
+        if fresh * UNIT as usize > self.account.pages() {
             return Err(Failure::NoMemory("the pages"));
         }
-        self.ensure_tables(inner, address + frames * PAGE)?;
-        let slots = self.take(inner, frames as u64)?;
-        let made = self
-            .retype(inner, frame(), slots.first, frames)
-            .and_then(|()| {
-                for (i, slot) in (slots.first..slots.first + slots.count).enumerate() {
-                    map(
-                        self.directory.cptr(slot),
-                        address + i * PAGE,
-                        CapRights::read_write(),
-                    )
-                    .map_err(|_| Failure::Refused("a page"))?;
+        let mut chunks = self.kept.split_off(self.kept.len() - (count - fresh));
+        for _ in 0..fresh {
+            let slots = self.account.take_slots(UNIT);
+            match slots.and_then(|slots| {
+                self.account.make_frames(slots, UNIT as usize)?;
+                Ok(slots)
+            }) {
+                Ok(slots) => chunks.push(Chunk::new(slots)),
+                Err(failure) => {
+                    self.kept.append(&mut chunks);
+                    return Err(failure);
                 }
-                Ok(())
-            });
-        // Half a growth must not stay: what lies beyond the memory's size has to fault.
-        match made {
-            Ok(()) => Ok(slots),
-            Err(failure) => {
-                self.give_back(inner, slots);
-                Err(failure)
             }
         }
+        Ok(chunks)
     }
 
-    fn map_window(
-        &self,
-        inner: &mut Inner,
+    fn grow_by_own(&mut self, address: usize, count: usize) -> Result<(), Failure> {
+        // Before any page table is made that a growth beyond the budget would be left with.
+        if count > self.kept.len() + self.account.pages() / UNIT as usize {
+            return Err(Failure::NoMemory("the pages"));
+        }
+        self.ensure_tables(address + count * WASM_PAGE)?;
+        let chunks = self.take_chunks(count)?;
+        for (i, chunk) in chunks.iter().enumerate() {
+            chunk.unmap();
+            chunk.map(address + i * WASM_PAGE)?;
+        }
+        self.pages.extend(chunks.iter().map(|_| Page::Own));
+        Ok(())
+    }
+
+    fn grow_by_window(
+        &mut self,
         address: usize,
         region: &Region,
         write: bool,
     ) -> Result<(), Failure> {
-        if inner.spare.is_none() {
-            let slot = self.take(inner, 1)?;
-            self.retype(inner, frame(), slot.first, 1)?;
-            inner.spare = Some(self.directory.cptr(slot.first));
+        if self.spare.is_none() {
+            self.spare = Some(self.account.make(frame())?);
         }
-        let bytes = region.frames * PAGE;
-        self.ensure_tables(inner, self.memory + address + bytes)?;
-        let slots = self.take(inner, region.frames as u64)?;
+        self.ensure_tables(address + region.bytes())?;
+        let (first, count) = (self.pages.len(), region.bytes() / WASM_PAGE);
+        for _ in 0..count {
+            match self.account.take_slots(UNIT) {
+                Ok(slots) => self.pages.push(Page::Hole { slots, clean: true }),
+                Err(failure) => {
+                    self.pages.truncate(first);
+                    return Err(failure);
+                }
+            }
+        }
+        if self.map_window(address, first, region, write) {
+            return Ok(());
+        }
+        self.pages.truncate(first);
+        Err(Failure::Refused("the region's frames, which are gone"))
+    }
+
+    /// Maps a region into holes; or does not, and they are holes as before.
+    fn map_window(&mut self, address: usize, first: usize, region: &Region, write: bool) -> bool {
+        self.clear(first, region.bytes() / WASM_PAGE);
         let rights = if write {
             CapRights::read_write()
         } else {
             CapRights::read_only()
         };
-        let mapped = (0..region.frames).try_for_each(|i| {
-            let cptr = self.directory.cptr(slots.first + i as u64);
-            cspace::path(cptr).copy(&cspace::path(region.first + i as u64), rights)?;
-            map(cptr, self.memory + address + i * PAGE, rights)
-        });
-        match mapped {
-            Ok(()) => {
-                inner.windows.push(Window {
-                    address,
-                    bytes,
-                    slots,
-                });
-                Ok(())
+        for (i, chunk) in region.chunks().iter().enumerate() {
+            let Some(page) = self.pages.get_mut(first + i) else {
+                return false;
+            };
+            let (Page::Hole { slots, .. } | Page::Window(slots)) = *page else {
+                return false;
+            };
+            *page = Page::Window(slots);
+            let mapped = (0..UNIT).try_for_each(|j| {
+                cspace::path(slots + j).copy(&cspace::path(chunk.slots() + j), rights)?;
+                vspace::map(
+                    slots + j,
+                    address + i * WASM_PAGE + j as usize * PAGE,
+                    rights,
+                )
+            });
+            if mapped.is_err() {
+                self.clear(first, i + 1);
+                return false;
             }
-            Err(_) => {
-                self.give_back(inner, slots);
-                Err(Failure::Refused("the region's frames, which are gone"))
+        }
+        true
+    }
+
+    /// Turns windows into holes, and holes into ones that nothing is mapped in.
+    fn clear(&mut self, first: usize, count: usize) {
+        for page in self.pages.iter_mut().skip(first).take(count) {
+            let (Page::Window(slots)
+            | Page::Hole {
+                slots,
+                clean: false,
+            }) = *page
+            else {
+                continue;
+            };
+            for slot in slots..slots + UNIT {
+                // Cannot fail: deleting is always possible, from an empty slot, too.
+                let _ = cspace::path(slot).delete();
             }
+            *page = Page::Hole { slots, clean: true };
         }
-    }
-}
-
-fn frame() -> ObjectBlueprint {
-    FrameObjectType::SmallPage.blueprint()
-}
-
-fn map(cptr: u64, address: usize, rights: CapRights) -> sel4::Result<()> {
-    cap::SmallPage::from_bits(cptr).frame_map(
-        cap::VSpace::from_bits(slot::VSPACE),
-        address,
-        rights,
-        VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
-    )
-}
-
-/// Guest memory, from the server's side. The guest, and whoever shares a page with it, may change it
-/// at any moment: no reference into it is ever made.
-impl Space {
-    fn check(&self, address: u32, len: usize) -> Result<usize, BadAddress> {
-        let address = address as usize;
-        if address
-            .checked_add(len)
-            .is_some_and(|end| end <= self.size())
-        {
-            Ok(self.memory + address)
-        } else {
-            Err(BadAddress)
-        }
-    }
-
-    /// Copies out.
-    pub fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress> {
-        let from = self.check(address, out.len())?;
-        for (i, byte) in out.iter_mut().enumerate() {
-            // SAFETY: inside the linear memory, which never shrinks while the guest lives; a page of
-            // it that is not mapped is a hole, which the fault thread fills. Relaxed atomics may race
-            // with the guest's own accesses.
-            *byte = unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(from + i)) }
-                .load(Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// Copies in.
-    pub fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress> {
-        let to = self.check(address, bytes.len())?;
-        for (i, byte) in bytes.iter().enumerate() {
-            // SAFETY: as in `read`.
-            unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(to + i)) }
-                .store(*byte, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// Loads a word.
-    pub fn load(&self, address: u32) -> Result<u32, BadAddress> {
-        Ok(self.word(address)?.load(Ordering::Acquire))
-    }
-
-    /// Stores a word.
-    pub fn store(&self, address: u32, value: u32) -> Result<(), BadAddress> {
-        self.word(address)?.store(value, Ordering::Release);
-        Ok(())
-    }
-
-    fn word(&self, address: u32) -> Result<&AtomicU32, BadAddress> {
-        if !address.is_multiple_of(4) {
-            return Err(BadAddress);
-        }
-        let at = self.check(address, 4)?;
-        // SAFETY: inside the memory and aligned (its base is, too); an atomic may be shared with
-        // whoever else writes the page. The reference lives as long as the space, which outlives the
-        // guest's accesses to it.
-        Ok(unsafe { AtomicU32::from_ptr(ptr::with_exposed_provenance_mut(at)) })
     }
 }

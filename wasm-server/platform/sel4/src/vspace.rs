@@ -10,12 +10,18 @@ use sel4::{
 use wasm_handoff::slot;
 use wasm_server_core::platform::Failure;
 
-use crate::{cspace, lock::WordLock};
+use crate::{
+    account::{PAGE, UNIT},
+    cspace,
+    lock::WordLock,
+    region::Chunk,
+    space::WASM_PAGE,
+};
 
-/// log2 of the bytes of a capability slot.
-pub const SLOT_BITS: usize = 5;
 /// Where the server maps pages of its own; up to 2 MiB.
 pub const SERVICE: usize = 0x70_0000_0000;
+/// Where the server maps regions of the spec, as far as it reads or writes them itself.
+const VIEWS: usize = 0x71_0000_0000;
 
 /// A level of page tables below the root, by what one table of it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +54,16 @@ impl TableLevel {
     }
 }
 
+/// Maps a page, never executable.
+pub fn map(frame: u64, address: usize, rights: CapRights) -> sel4::Result<()> {
+    cap::Granule::from_bits(frame).frame_map(
+        cap::VSpace::from_bits(slot::VSPACE),
+        address,
+        rights,
+        VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
+    )
+}
+
 /// Installs the table behind a capability at this address.
 pub fn map_table(cptr: u64, level: TableLevel, address: usize) -> Result<(), Failure> {
     cap::UnspecifiedIntermediateTranslationTable::from_bits(cptr)
@@ -70,7 +86,7 @@ pub fn cover(pool: cap::Untyped, address: usize) -> Result<(), Failure> {
     let mut covered = COVERED.lock();
     if !covered.contains(&part) {
         let table = cspace::take_own(1)?;
-        cspace::retype_own(pool, TableLevel::Upper.blueprint(), table, 1)
+        cspace::retype(pool, TableLevel::Upper.blueprint(), table, 1)
             .map_err(|_| Failure::Exhausted("memory for page tables"))?;
         map_table(table, TableLevel::Upper, part * TableLevel::Upper.covers())?;
         covered.insert(part);
@@ -83,7 +99,7 @@ pub fn cover(pool: cap::Untyped, address: usize) -> Result<(), Failure> {
 pub fn map_service(pool: cap::Untyped, address: usize, pages: usize) -> Result<u64, Failure> {
     let no_memory = |_| Failure::Exhausted("memory for its threads");
     let first = cspace::take_own(pages as u64)?;
-    cspace::retype_own(pool, FrameObjectType::SmallPage.blueprint(), first, pages)
+    cspace::retype(pool, FrameObjectType::SmallPage.blueprint(), first, pages)
         .map_err(no_memory)?;
     for page in 0..pages {
         map_own(
@@ -95,23 +111,37 @@ pub fn map_service(pool: cap::Untyped, address: usize, pages: usize) -> Result<u
     Ok(first)
 }
 
+/// Where the next region of the server's own is to be seen.
+static NEXT_VIEW: Mutex<WordLock, usize> = Mutex::new(VIEWS);
+
+/// The address at which the server sees a chunk of a region that is no guest's.
+pub fn view(pool: cap::Untyped, chunk: &Chunk) -> Result<usize, Failure> {
+    let mut next = NEXT_VIEW.lock();
+    if let Some(view) = chunk.view() {
+        return Ok(view);
+    }
+    let view = *next;
+    for page in 0..UNIT {
+        map_own(pool, chunk.slots() + page, view + page as usize * PAGE)?;
+    }
+    chunk.seen_at(view);
+    *next += WASM_PAGE;
+    Ok(view)
+}
+
 /// Maps a page, and the page tables that it misses.
 fn map_own(pool: cap::Untyped, frame: u64, address: usize) -> Result<(), Failure> {
     let vspace = cap::VSpace::from_bits(slot::VSPACE);
     loop {
-        let mapped = cap::SmallPage::from_bits(frame).frame_map(
-            vspace,
-            address,
-            CapRights::read_write(),
-            VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
-        );
-        let Err(error) = mapped else { return Ok(()) };
+        let Err(error) = map(frame, address, CapRights::read_write()) else {
+            return Ok(());
+        };
         let missing = (error == sel4::Error::FailedLookup)
             .then(sel4_ext::missing_translation_table)
             .flatten();
         let ty = missing.ok_or(Failure::Refused("a page of the server's own"))?;
         let table = cspace::take_own(1)?;
-        cspace::retype_own(pool, ty.blueprint(), table, 1)
+        cspace::retype(pool, ty.blueprint(), table, 1)
             .map_err(|_| Failure::Exhausted("memory for page tables"))?;
         cap::UnspecifiedIntermediateTranslationTable::from_bits(table)
             .generic_intermediate_translation_table_map(ty, vspace, address, VmAttributes::DEFAULT)

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Guest memory, from the server's side. The guest, and whoever shares a page with it, may change it
+//! at any moment: no reference into it is ever made.
+
+use core::{
+    ptr,
+    sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
+};
+
+use wasm_server_core::platform::BadAddress;
+
+use crate::space::Space;
+
+impl Space {
+    fn check(&self, address: u32, len: usize) -> Result<usize, BadAddress> {
+        let address = address as usize;
+        if address
+            .checked_add(len)
+            .is_some_and(|end| end <= self.size())
+        {
+            Ok(self.memory() + address)
+        } else {
+            Err(BadAddress)
+        }
+    }
+
+    /// Copies out.
+    pub fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress> {
+        let from = self.check(address, out.len())?;
+        // SAFETY: inside the linear memory, which never shrinks while the guest lives; a page of it that
+        // is not mapped is a hole, which the fault thread fills.
+        unsafe { copy_out(from, out) };
+        Ok(())
+    }
+
+    /// Copies in.
+    pub fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress> {
+        let to = self.check(address, bytes.len())?;
+        // SAFETY: as in `read`.
+        unsafe { copy_in(to, bytes) };
+        Ok(())
+    }
+
+    /// Loads a word.
+    pub fn load(&self, address: u32) -> Result<u32, BadAddress> {
+        Ok(self.word(address)?.load(Ordering::Acquire))
+    }
+
+    /// Stores a word.
+    pub fn store(&self, address: u32, value: u32) -> Result<(), BadAddress> {
+        self.word(address)?.store(value, Ordering::Release);
+        Ok(())
+    }
+
+    fn word(&self, address: u32) -> Result<&AtomicU32, BadAddress> {
+        if !address.is_multiple_of(4) {
+            return Err(BadAddress);
+        }
+        let at = self.check(address, 4)?;
+        // SAFETY: inside the memory and aligned (its base is, too); an atomic may be shared with
+        // whoever else writes the page. The reference lives as long as the space, which outlives the
+        // guest's accesses to it.
+        Ok(unsafe { AtomicU32::from_ptr(ptr::with_exposed_provenance_mut(at)) })
+    }
+}
+
+/// Copies out of shared memory. Relaxed atomics may race with whatever others do there.
+///
+/// # Safety
+/// The addresses are mapped, or faults there are mended.
+pub unsafe fn copy_out(from: usize, out: &mut [u8]) {
+    for (i, byte) in out.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *byte = unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(from + i)) }
+            .load(Ordering::Relaxed);
+    }
+}
+
+/// Copies into shared memory, as [`copy_out`] out of it.
+///
+/// # Safety
+/// The addresses are mapped writable, or faults there are mended.
+pub unsafe fn copy_in(to: usize, bytes: &[u8]) {
+    for (i, byte) in bytes.iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(to + i)) }
+            .store(*byte, Ordering::Relaxed);
+    }
+}
+
+/// Zeroes whole words.
+///
+/// # Safety
+/// As for [`copy_in`]; address and length are multiples of 8.
+pub unsafe fn zero(at: usize, len: usize) {
+    for word in (at..at + len).step_by(size_of::<u64>()) {
+        // SAFETY: the caller's promise.
+        unsafe { AtomicU64::from_ptr(ptr::with_exposed_provenance_mut(word)) }
+            .store(0, Ordering::Relaxed);
+    }
+}
