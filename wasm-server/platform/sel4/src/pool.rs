@@ -25,7 +25,7 @@ pub fn init(untyped: cap::Untyped) -> Result<(), Failure> {
     let first = cspace::take_own(SIZE as u64)?;
     // The kernel makes 256 at most in one call.
     for chunk in (0..SIZE).step_by(256) {
-        cspace::retype_own(
+        cspace::retype(
             untyped,
             ObjectBlueprint::Notification,
             first + chunk as u64,
