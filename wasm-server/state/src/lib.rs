@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the server's threads share and models can check: mailboxes and alarms.
+//!
+//! Nothing here knows wasmtime, a guest or a platform. The lock is anybody's, so is the guest's memory,
+//! and whatever sleeps, wakes or touches the clock is a function that the caller brings. With
+//! `--cfg loom` those are loom's, and `models` runs this same code through the interleavings of a few
+//! threads.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod alarm;
+pub mod mailbox;
+#[cfg(all(test, loom))]
+mod models;
+mod queue;
+
+use core::ops::DerefMut;
+
+use lock_api::{Mutex, RawMutex};
+
+/// A lock with what it protects.
+pub trait Lock {
+    /// What it protects.
+    type Data;
+
+    /// Locks it, until the answer is dropped.
+    fn lock(&self) -> impl DerefMut<Target = Self::Data>;
+}
+
+impl<R: RawMutex, T> Lock for Mutex<R, T> {
+    type Data = T;
+
+    fn lock(&self) -> impl DerefMut<Target = T> {
+        self.lock()
+    }
+}
