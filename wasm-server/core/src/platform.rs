@@ -122,7 +122,7 @@ pub trait Home: Send + Sync + 'static {
     /// guest's thread has finished.
     fn charged<R>(&self, f: impl FnOnce() -> R) -> R;
     /// Runs `f`, a hostcall within [`Home::charged`], at the server's cost again.
-    fn uncharged<R>(&self, f: impl FnOnce() -> R) -> R;
+    fn uncharged<R>(f: impl FnOnce() -> R) -> R;
 
     /// Zeroed frames of `bytes` (whole wasm pages) from this guest's budget.
     fn make_region(&self, bytes: u32) -> Result<Self::Region, Failure>;

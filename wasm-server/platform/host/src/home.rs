@@ -143,7 +143,7 @@ impl Home for HostHome {
         f()
     }
 
-    fn uncharged<R>(&self, f: impl FnOnce() -> R) -> R {
+    fn uncharged<R>(f: impl FnOnce() -> R) -> R {
         f()
     }
 

@@ -197,7 +197,7 @@ impl Home for Sel4Home {
         f()
     }
 
-    fn uncharged<R>(&self, f: impl FnOnce() -> R) -> R {
+    fn uncharged<R>(f: impl FnOnce() -> R) -> R {
         f()
     }
 
