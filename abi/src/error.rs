@@ -29,6 +29,13 @@ macro_rules! errors {
                     _ => None,
                 }
             }
+
+            /// Its name, as in this documentation.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
         }
 
         impl fmt::Display for Error {
@@ -48,8 +55,8 @@ errors! {
     BadHandle = 2, "no such handle";
     /// The guest's memory budget is spent.
     NoMemory = 3, "the memory budget is spent";
-    /// A table of the guest is full: handles, windows, listeners or tokens.
-    TooMany = 4, "the table is full";
+    /// A table of the server, which all guests share, is full.
+    TooMany = 4, "a table of the server is full";
     /// An argument is outside what the call takes.
     InvalidArgument = 5, "invalid argument";
     /// Nothing has this name.
@@ -58,14 +65,40 @@ errors! {
     Revoked = 7, "revoked";
     /// The deadline passed.
     TimedOut = 8, "timed out";
-    /// No such share token, or one that was used up.
+    /// No such share token, or one that was used up or withdrawn.
     BadToken = 9, "no such token";
-    /// It runs already.
+    /// Somebody else has it, or it runs already.
     Busy = 10, "busy";
     /// The guest's linear memory cannot grow any further.
     NoAddressSpace = 11, "the linear memory cannot grow";
     /// The module was refused; the log says why.
     BadModule = 12, "the module was refused";
+    /// The guest has as many handles as its limits allow.
+    TooManyHandles = 13, "the limit of handles is reached";
+    /// The guest has as many timers as its limits allow.
+    TooManyTimers = 14, "the limit of timers is reached";
+    /// The guest has made as many regions as its limits allow.
+    TooManyRegions = 15, "the limit of regions is reached";
+    /// The guest has as many windows as its limits allow.
+    TooManyWindows = 16, "the limit of windows is reached";
+    /// The guest has as many children as its limits allow.
+    TooManyChildren = 17, "the limit of children is reached";
+    /// The guest has as many share tokens out as its limits allow.
+    TooManyTokens = 18, "the limit of share tokens is reached";
+    /// As many guests listen, watch or stand by as one object can have.
+    TooManyListeners = 19, "the limit of listeners is reached";
+    /// The handle designates something that this call is not for.
+    WrongKind = 20, "the capability is for something else";
+    /// The guest has, or has any more, no grant of this hostcall group.
+    NotGranted = 21, "the hostcall group is not granted";
+    /// The guest's session does not entitle it to this.
+    NotEntitled = 22, "the session does not entitle to this";
+    /// The process has ended.
+    Ended = 23, "the process has ended";
+    /// The range is not inside the region.
+    OutOfRange = 24, "the range is not inside the region";
+    /// A child would have more of something than its parent may give.
+    TooLarge = 25, "more than the caller may give";
 }
 
 impl core::error::Error for Error {}
