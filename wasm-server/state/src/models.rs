@@ -5,7 +5,6 @@
 mod wakes;
 
 use core::{mem::take, ops::DerefMut};
-use std::vec::Vec;
 
 use loom::{
     model::Builder,
