@@ -2,6 +2,7 @@
 //! Interleavings of a few threads, in loom. A model whose threads all sleep has failed: that is how a
 //! lost wake and a forgotten alarm show.
 
+mod alarms;
 mod wakes;
 
 use core::{mem::take, ops::DerefMut};
