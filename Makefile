@@ -209,11 +209,17 @@ reproducible: | setup
 # Programs for seL4 that keep what can be tested on the host in a library of theirs.
 TARGET_LIBS := root-task sel4-loader
 
+# Packages of which models are checked. Their atomics and locks are loom's then, so they are built apart.
+MODELLED := wasm-lock wasm-state
+
 # Some look at the guests as they were built, and run them on the host.
 unit-tests: $(GUEST_FILES)
 	$(call say,unit tests)
 	@ATOLL_GUESTS=$(GUEST_DIR) $(CARGO) test --profile tool
 	@$(CARGO) test --profile tool $(TARGET_LIBS:%=-p %) --lib
+	$(call say,models)
+	@RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/loom \
+		$(CARGO) test --profile tool $(MODELLED:%=-p %) --lib
 
 # Each boots images in QEMU, some of them on the kernel's other variants.
 system-tests: $(ATOLL) $(PROGRAM_FILES) $(TEST_FILES) $(ARCHIVE)

@@ -38,3 +38,12 @@ impl<R: RawMutex, T> Lock for Mutex<R, T> {
         self.lock()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+impl<T> Lock for std::sync::Mutex<T> {
+    type Data = T;
+
+    fn lock(&self) -> impl DerefMut<Target = T> {
+        self.lock().unwrap()
+    }
+}

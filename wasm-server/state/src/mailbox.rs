@@ -53,15 +53,16 @@ struct Ring {
 }
 
 impl<L: Lock<Data = Mail>> Mailbox<L> {
-    /// No mailbox yet.
+    /// No mailbox yet, in mail that is new.
     pub const fn new(mail: L) -> Self {
         Self(mail)
     }
 
-    /// Takes the mailbox at this address, emptied, in place of the one before.
+    /// Takes the mailbox at this address, emptied, in place of the one before, on the guest's own thread.
+    /// Ids that the guest has not taken stay in the one before, unless it is the same.
     ///
     /// # Errors
-    /// What is there is no mailbox.
+    /// What is there is no mailbox. The one before stays.
     pub fn register(&self, memory: &impl Memory, address: u32) -> Result<(), NoMailbox> {
         let ring = Ring::new(memory, address).ok_or(NoMailbox)?;
         let mut mail = self.0.lock();
@@ -71,9 +72,9 @@ impl<L: Lock<Data = Mail>> Mailbox<L> {
         Ok(())
     }
 
-    /// Puts an id, from any thread. If this answers true, the guest sleeps and the caller has to wake
-    /// it. A full ring drops the id and says so in the overflow word, which has the guest look at every
-    /// task.
+    /// Puts an id, from any thread. If this answers true, the guest sleeps or is about to, and the caller
+    /// has to wake it. A full ring drops the id and says so in the overflow word, which has the guest look
+    /// at every task.
     #[must_use = "the guest is to be woken"]
     pub fn put(&self, memory: &impl Memory, id: u32) -> bool {
         self.0.lock().put(memory, id)
@@ -110,7 +111,8 @@ impl<L: Lock<Data = Mail>> Mailbox<L> {
         self.0.lock().puts
     }
 
-    /// Forgets the guest's memory: nothing is put any more, and nobody is to be woken.
+    /// Forgets the guest's memory, which nobody touches here afterwards: nothing is put any more, and
+    /// nobody is to be woken.
     pub fn close(&self) {
         let mut mail = self.0.lock();
         mail.ring = None;
@@ -195,14 +197,6 @@ mod tests {
     use std::{cell::RefCell, sync::Mutex, vec, vec::Vec};
 
     use super::*;
-
-    impl<T> Lock for Mutex<T> {
-        type Data = T;
-
-        fn lock(&self) -> impl core::ops::DerefMut<Target = T> {
-            self.lock().unwrap()
-        }
-    }
 
     /// Words, of which those from `shared` on are a window.
     struct Words {

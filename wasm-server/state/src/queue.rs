@@ -8,7 +8,8 @@ const SLOT_BITS: u32 = 20;
 /// Bits of the number: after so many alarms a name comes again, if the slot is the same too.
 const NUMBER_BITS: u32 = 63 - SLOT_BITS;
 
-/// Names one alarm, until it fires or is cancelled, and none afterwards.
+/// Names one alarm, until it fires or is cancelled, and none afterwards. Names are no secret: each follows
+/// from those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alarm(u64);
 
@@ -21,12 +22,12 @@ impl Alarm {
         (self.0 & ((1 << SLOT_BITS) - 1)) as usize
     }
 
-    /// A number below 2^63, for a guest.
+    /// The name as a number below 2^63, for a guest.
     pub const fn to_wire(self) -> u64 {
         self.0
     }
 
-    /// What may be an alarm's number. None is at or above 2^63.
+    /// The name that a guest says, of any alarm or of none; none if it is at or above 2^63.
     pub const fn from_wire(number: u64) -> Option<Self> {
         if number >> 63 == 0 {
             Some(Self(number))
@@ -36,7 +37,7 @@ impl Alarm {
     }
 }
 
-/// There is no room for one more alarm.
+/// There is no room for so many alarms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
