@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use capdl::blob::{Kind, Object, Reader, Rights, Target};
+use capdl::blob::{Group, Kind, Limits, Object, Reader, Rights};
 use capdl::language::{Import, Module, Options, compile};
 
 const KEY: [u8; 32] = [7; 32];
@@ -78,7 +78,7 @@ fn describe(objects: &[Object<'_>], object: &Object<'_>) -> String {
     let name = |id: capdl::blob::ObjectId| objects[usize::from(id.0)].name;
     let kind = match &object.kind {
         Kind::WasmGuest(guest) => format!(
-            "guest of {}: module {:?} prio {} stack {} deadline {:?} {:?} {:?} args {:?} env {:?}",
+            "guest of {}: module {:?} prio {} stack {} deadline {:?} {:?} {:?} args {:?} env {:?}{}",
             name(guest.server),
             guest.module,
             guest.prio,
@@ -87,16 +87,20 @@ fn describe(objects: &[Object<'_>], object: &Object<'_>) -> String {
             guest.start,
             guest.restart,
             guest.args,
-            guest.env
+            guest.env,
+            limits(&guest.limits),
         ),
         other => format!("{other:?}"),
     };
     let mut text = format!("{}: {} = {kind}\n", object.line, object.name);
+    if let Kind::WasmGuest(guest) = &object.kind {
+        let groups: Vec<_> = guest.groups.iter().filter_map(Group::grant).collect();
+        if !groups.is_empty() {
+            text += &format!("  granted {}\n", groups.join(" "));
+        }
+    }
     for cap in &object.caps {
-        let target = match cap.target {
-            Target::Object(id) => name(id),
-            Target::Hostcalls(group) => group.name(),
-        };
+        let target = name(cap.target);
         let Rights {
             read,
             write,
@@ -112,6 +116,27 @@ fn describe(objects: &[Object<'_>], object: &Object<'_>) -> String {
         text += &format!("  {}: {}: {target} ({rights})\n", cap.line, cap.slot);
     }
     text
+}
+
+/// The limits that are not as they are where the text says nothing.
+fn limits(limits: &Limits) -> String {
+    let of = |limits: &Limits| {
+        [
+            ("handles", limits.handles),
+            ("timers", limits.timers),
+            ("regions", limits.regions),
+            ("windows", limits.windows),
+            ("children", limits.children),
+            ("tokens", limits.tokens),
+            ("table_elements", limits.table_elements),
+        ]
+    };
+    let defaults = of(&Limits::DEFAULT);
+    let given = of(limits).into_iter().zip(defaults);
+    given
+        .filter(|(limit, default)| limit != default)
+        .map(|((name, value), _)| format!(" {name} {value}"))
+        .collect()
 }
 
 /// Compares with the text beside the fixture.
@@ -156,6 +181,24 @@ fn rejected() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Every message is followed by what to do about it, on a line of its own.
+#[test]
+fn every_message_has_a_hint() {
+    let mut messages = 0;
+    for path in fixtures("fixtures/rejected") {
+        let report = format!("\n{}", outcome(&path).unwrap_err());
+        for message in report.split("\nerror: ").skip(1) {
+            let hint = message
+                .lines()
+                .filter_map(|line| line.trim_start().strip_prefix("= help: "))
+                .filter(|hint| !hint.trim().is_empty());
+            assert_eq!(hint.count(), 1, "{}: {message}", path.display());
+            messages += 1;
+        }
+    }
+    assert!(messages > 160, "{messages} messages");
 }
 
 #[test]

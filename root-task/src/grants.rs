@@ -2,7 +2,7 @@
 //! What the spec gives a server: what it names under the server itself, and what it names under the
 //! server's guests, since they hold it through the server.
 
-use capdl::blob::{Cap, Kind, Object, ObjectId, Reader, Rights, Target};
+use capdl::blob::{Cap, Kind, Object, ObjectId, Reader, Rights};
 use heapless::Vec;
 
 use crate::problem::{Failure, Problem};
@@ -108,14 +108,12 @@ fn add(
     holder: &'static str,
     cap: &Cap<'static>,
 ) -> Result<(), Problem> {
-    let Target::Object(id) = cap.target else {
-        return Ok(());
-    };
+    let id = cap.target;
     let target = spec.object(id).ok_or(Problem::NoObject(id.0))?;
     let (id, target) = match target.kind {
         // What these capabilities allow is the server's own business: no object of the kernel
         // stands behind them.
-        Kind::WasmServer(_) | Kind::WasmGuest(_) => return Ok(()),
+        Kind::WasmServer(_) | Kind::WasmGuest(_) | Kind::Service => return Ok(()),
         Kind::Channel { .. } => memory_of(spec, &target)?,
         Kind::Frame { .. } if !cap.rights.read => return Err(Problem::FrameRights),
         _ => (id, target),
@@ -150,9 +148,9 @@ fn memory_of(
     channel: &Object<'static>,
 ) -> Result<(ObjectId, Object<'static>), Problem> {
     let memory = channel.caps.iter().find(|cap| cap.slot == "memory");
-    let Some(Target::Object(id)) = memory.map(|cap| cap.target) else {
-        return Err(Problem::ChannelWithoutMemory(channel.name));
-    };
+    let id = memory
+        .ok_or(Problem::ChannelWithoutMemory(channel.name))?
+        .target;
     let object = spec.object(id).ok_or(Problem::NoObject(id.0))?;
     match object.kind {
         Kind::Untyped { .. } => Ok((id, object)),
@@ -165,7 +163,10 @@ fn memory_of(
 
 #[cfg(test)]
 mod tests {
-    use capdl::blob::{HostcallGroup, MAGIC, Restart, Spec, Start, VERSION, WasmGuest, WasmServer};
+
+    use capdl::blob::{
+        Groups, Limits, MAGIC, Restart, Spec, Start, VERSION, WasmGuest, WasmServer,
+    };
 
     use super::*;
 
@@ -216,16 +217,12 @@ mod tests {
                     caps: Vec::new(),
                 };
                 for (slot, target, rights) in caps {
-                    let target = match target {
-                        u16::MAX => Target::Hostcalls(HostcallGroup::Log),
-                        id => Target::Object(ObjectId(id)),
-                    };
                     object
                         .caps
                         .push(Cap {
                             slot,
                             line: 100 + i as u32,
-                            target,
+                            target: ObjectId(target),
                             rights,
                             badge: 0,
                         })
@@ -262,6 +259,8 @@ mod tests {
             deadline_ms: None,
             start: Start::Boot,
             restart: Restart::Temporary,
+            groups: Groups::NONE,
+            limits: Limits::DEFAULT,
             args: Vec::new(),
             env: Vec::new(),
         })
@@ -288,11 +287,7 @@ mod tests {
             (
                 "guest",
                 guest(0),
-                &[
-                    ("memory", 4, NONE),
-                    ("link", 5, RW),
-                    ("log", u16::MAX, NONE),
-                ],
+                &[("memory", 4, NONE), ("link", 5, RW), ("clock", 10, R)],
             ),
             ("ut_guest", untyped(), &[]),
             ("link", channel, &[("memory", 6, NONE)]),
@@ -300,6 +295,7 @@ mod tests {
             ("stranger", guest(1), &[("memory", 8, NONE)]),
             ("ut_stranger", untyped(), &[]),
             ("unused", untyped(), &[]),
+            ("clock", Kind::Service, &[]),
         ]);
         let a = collect(&spec, ObjectId(0)).unwrap();
         let b = collect(&spec, ObjectId(1)).unwrap();

@@ -17,18 +17,18 @@ pub struct Diagnostic {
     /// Other places that matter, with what to say there.
     pub others: Vec<(Span, String)>,
     /// What to do about it.
-    pub help: Option<String>,
+    pub help: String,
 }
 
 impl Diagnostic {
-    /// Something wrong at one place.
-    pub fn new(span: Span, message: impl Into<String>) -> Self {
+    /// Something wrong at one place, and what to do about it.
+    pub fn new(span: Span, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             span,
             label: String::new(),
             others: Vec::new(),
-            help: None,
+            help: help.into(),
         }
     }
 
@@ -44,18 +44,12 @@ impl Diagnostic {
         self
     }
 
-    /// Says what to do.
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    /// Says what was probably meant, if anything is near.
-    pub fn suggest(self, suggestion: Option<&str>) -> Self {
-        match suggestion {
-            Some(name) => self.help(format!("did you mean `{name}`?")),
-            None => self,
+    /// Asks for what was probably meant instead, if anything is near.
+    pub fn suggest(mut self, suggestion: Option<&str>) -> Self {
+        if let Some(name) = suggestion {
+            self.help = format!("did you mean `{name}`?");
         }
+        self
     }
 }
 
@@ -109,9 +103,8 @@ impl Report {
             }
             let group = Level::ERROR
                 .primary_title(&*diagnostic.message)
-                .element(snippet);
-            let help = diagnostic.help.iter();
-            let group = group.elements(help.map(|help| Level::HELP.message(&**help)));
+                .element(snippet)
+                .element(Level::HELP.message(&*diagnostic.help));
             renderer.render(&[group])
         });
         rendered.collect::<Vec<_>>().join("\n\n") + "\n"

@@ -22,14 +22,10 @@ pub fn emit(file: &str, text: &str, key: &[u8; 32], objects: &[Object]) -> Optio
 fn lower<'a>(text: &str, objects: &'a [Object], object: &'a Object) -> Option<blob::Object<'a>> {
     let mut caps = heapless::Vec::new();
     for cap in &object.caps {
-        let target = match cap.target {
-            model::Target::Object(id) => blob::Target::Object(object_id(objects, id)?),
-            model::Target::Hostcalls(group) => blob::Target::Hostcalls(group),
-        };
         let cap = blob::Cap {
             slot: &cap.slot,
             line: line(text, cap.span.start),
-            target,
+            target: object_id(objects, cap.target)?,
             rights: cap.rights,
             badge: 0,
         };
@@ -50,6 +46,7 @@ fn lower<'a>(text: &str, objects: &'a [Object], object: &'a Object) -> Option<bl
             number: number.as_ref()?.value,
         },
         model::Kind::Channel { bytes } => blob::Kind::Channel { bytes: bytes.value },
+        model::Kind::Service => blob::Kind::Service,
         model::Kind::Server(server) => blob::Kind::WasmServer(blob::WasmServer {
             prio: server.prio,
             heap: server.heap,
@@ -63,6 +60,8 @@ fn lower<'a>(text: &str, objects: &'a [Object], object: &'a Object) -> Option<bl
             deadline_ms: guest.deadline_ms,
             start: guest.start,
             restart: guest.restart,
+            groups: guest.groups.iter().map(|&(group, _)| group).collect(),
+            limits: guest.limits.clone(),
             args: strings(&guest.args)?,
             env: strings(&guest.env)?,
         }),

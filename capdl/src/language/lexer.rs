@@ -128,9 +128,10 @@ impl Lexer<'_> {
                     start,
                     end: start + 2,
                 };
-                return Err(Diagnostic::new(span, "this comment does not end")
-                    .label("opened here")
-                    .help("comments nest: each `/*` needs its own `*/`"));
+                let help = "comments nest: each `/*` needs its own `*/`";
+                return Err(
+                    Diagnostic::new(span, "this comment does not end", help).label("opened here")
+                );
             }
         }
     }
@@ -159,7 +160,8 @@ impl Lexer<'_> {
             _ => {
                 self.next();
                 let message = format!("`{}` has no meaning here", first.escape_debug());
-                Err(Diagnostic::new(self.since(start), message))
+                let help = "remove it, or put it into a string or a comment (`-- …`)";
+                Err(Diagnostic::new(self.since(start), message, help))
             }
         }
     }
@@ -175,14 +177,18 @@ impl Lexer<'_> {
         let digits = self.take_while(|c| c.is_digit(radix)).to_owned();
         let span = self.since(start);
         if digits.is_empty() {
-            return Err(Diagnostic::new(span, "this number has no digits"));
+            let help = "write digits behind `0x` and `0o`, as in `0x1f` and `0o17`";
+            return Err(Diagnostic::new(span, "this number has no digits", help));
         }
         if prefix == 0 && digits.len() > 1 && digits.starts_with('0') {
             self.check_leading_zero(&digits, span)?;
         }
         u64::from_str_radix(&digits, radix)
             .map(TokenKind::Number)
-            .map_err(|_| Diagnostic::new(span, "this number does not fit in 64 bits"))
+            .map_err(|_| {
+                let help = format!("numbers go up to {:#x}", u64::MAX);
+                Diagnostic::new(span, "this number does not fit in 64 bits", help)
+            })
     }
 
     /// capDL's manual reads such numbers as octal, its parser as decimal: take only those that are
@@ -198,7 +204,7 @@ impl Lexer<'_> {
             format!("write `{decimal}` for the decimal number or `0o{decimal}` for the octal one")
         };
         let message = "a number with a leading zero can be read in two ways";
-        Err(Diagnostic::new(span, message).help(help))
+        Err(Diagnostic::new(span, message, help))
     }
 
     fn string(&mut self) -> Result<TokenKind, Diagnostic> {
@@ -215,8 +221,8 @@ impl Lexer<'_> {
                     Some(c @ ('"' | '\\')) => value.push(c),
                     _ => {
                         let message = "this escape has no meaning";
-                        return Err(Diagnostic::new(self.since(escape), message)
-                            .help(r#"in strings there are `\"`, `\\`, `\n` and `\t`"#));
+                        let help = r#"in strings there are `\"`, `\\`, `\n` and `\t`"#;
+                        return Err(Diagnostic::new(self.since(escape), message, help));
                     }
                 },
                 Some('\n') | None => {
@@ -224,10 +230,9 @@ impl Lexer<'_> {
                         start,
                         end: start + 1,
                     };
-                    return Err(
-                        Diagnostic::new(span, "this string does not end on its line")
-                            .label("opened here"),
-                    );
+                    let message = "this string does not end on its line";
+                    let help = r#"end it with `"`; `\n` in it is the end of a line"#;
+                    return Err(Diagnostic::new(span, message, help).label("opened here"));
                 }
                 Some(c) => value.push(c),
             }

@@ -61,6 +61,7 @@ pub fn compile(
     let objects = check::check(&parsed, options).map_err(report)?;
     emit::emit(file, text, archive_key, &objects).ok_or_else(|| {
         let message = "this system is too large for the compiled form";
-        report(vec![Diagnostic::new(parsed.arch.span, message)])
+        let help = "describe it with fewer objects";
+        report(vec![Diagnostic::new(parsed.arch.span, message, help)])
     })
 }

@@ -2,7 +2,7 @@
 //! What a spec means: names resolved, arrays expanded, defaults filled in.
 
 use super::span::{Span, Spanned};
-use crate::blob::{HostcallGroup, Restart, Rights, Start};
+use crate::blob::{Group, Limits, Restart, Rights, Start};
 
 /// An object.
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ pub enum Kind {
         /// Its bytes.
         bytes: Spanned<u32>,
     },
+    /// `service`
+    Service,
     /// `wasm_server`
     Server(Server),
     /// `wasm_guest`
@@ -84,6 +86,12 @@ pub struct Guest {
     pub start: Start,
     /// What happens when it ends.
     pub restart: Restart,
+    /// The groups of hostcalls that it is granted, each with the place where.
+    pub groups: Vec<(Group, Span)>,
+    /// How much it may have of what.
+    pub limits: Limits,
+    /// Where `handles` is given, if it is.
+    pub handles: Option<Span>,
     /// Arguments.
     pub args: Vec<String>,
     /// Environment.
@@ -97,19 +105,18 @@ pub struct Cap {
     pub slot: String,
     /// Where it is written.
     pub span: Span,
-    /// What it designates.
-    pub target: Target,
+    /// The object that it designates, by its index.
+    pub target: usize,
     /// What it allows.
     pub rights: Rights,
 }
 
-/// What a capability designates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// An object, by its index.
-    Object(usize),
-    /// A group of hostcalls.
-    Hostcalls(HostcallGroup),
+impl Guest {
+    /// Where it is granted a group of hostcalls, if it is.
+    pub fn granted(&self, group: Group) -> Option<Span> {
+        let mut groups = self.groups.iter();
+        groups.find_map(|&(granted, span)| (granted == group).then_some(span))
+    }
 }
 
 impl Kind {
@@ -122,6 +129,7 @@ impl Kind {
             Self::Notification => "a notification",
             Self::Irq { .. } => "an interrupt",
             Self::Channel { .. } => "a channel",
+            Self::Service => "a service",
             Self::Server(_) => "a process server",
             Self::Guest(_) => "a guest",
             Self::Broken => "an object",
@@ -132,16 +140,7 @@ impl Kind {
 impl Object {
     /// The object in the slot `memory`.
     pub fn memory(&self) -> Option<(usize, Span)> {
-        self.caps.iter().find_map(|cap| match cap.target {
-            Target::Object(id) if cap.slot == "memory" => Some((id, cap.span)),
-            _ => None,
-        })
-    }
-
-    /// Whether it may make the calls of a group.
-    pub fn has_hostcalls(&self, group: HostcallGroup) -> bool {
-        self.caps
-            .iter()
-            .any(|cap| cap.target == Target::Hostcalls(group))
+        let memory = self.caps.iter().find(|cap| cap.slot == "memory")?;
+        Some((memory.target, memory.span))
     }
 }

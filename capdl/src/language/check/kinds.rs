@@ -26,7 +26,7 @@ pub enum Positional {
 }
 
 /// The object types.
-pub const KINDS: [KindInfo; 8] = [
+pub const KINDS: [KindInfo; 9] = [
     KindInfo {
         name: "ut",
         positional: Positional::Bits,
@@ -64,6 +64,12 @@ pub const KINDS: [KindInfo; 8] = [
         planned: &["park", "drop", "single_writer"],
     },
     KindInfo {
+        name: "service",
+        positional: Positional::None,
+        params: &[],
+        planned: &[],
+    },
+    KindInfo {
         name: "wasm_server",
         positional: Positional::None,
         params: &["prio", "heap", "restart"],
@@ -73,14 +79,29 @@ pub const KINDS: [KindInfo; 8] = [
         name: "wasm_guest",
         positional: Positional::None,
         params: &[
-            "server", "module", "prio", "stack", "deadline", "start", "restart", "args", "env",
+            "server",
+            "module",
+            "prio",
+            "stack",
+            "deadline",
+            "start",
+            "restart",
+            "args",
+            "env",
+            "handles",
+            "timers",
+            "regions",
+            "windows",
+            "children",
+            "tokens",
+            "table_elements",
         ],
         planned: &["group", "after"],
     },
 ];
 
 /// Object types of capDL for this architecture, or of the design, that a spec cannot use.
-pub const PLANNED_KINDS: [&str; 18] = [
+pub const PLANNED_KINDS: [&str; 17] = [
     "tcb",
     "cnode",
     "pt",
@@ -98,7 +119,6 @@ pub const PLANNED_KINDS: [&str; 18] = [
     "contextbank",
     "virtio_device",
     "mmio_device",
-    "service",
 ];
 
 /// Object types of capDL for other architectures.

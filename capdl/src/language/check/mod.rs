@@ -2,9 +2,13 @@
 //! Whether a spec makes sense, and what it means.
 
 mod caps;
+mod interrupts;
 mod kinds;
+mod modules;
+mod names;
 mod objects;
 mod params;
+mod rights;
 mod rules;
 
 use std::collections::BTreeMap;
@@ -14,7 +18,7 @@ use super::ast::{File, Section};
 use super::diagnostic::Diagnostic;
 use super::model::Object;
 use super::span::Span;
-use crate::blob::HostcallGroup;
+use crate::blob::Group;
 
 /// Architectures of capDL's own parser.
 const FOREIGN_ARCHITECTURES: [&str; 5] = ["ia32", "arm11", "x86_64", "aarch32", "riscv"];
@@ -30,8 +34,14 @@ pub fn check(file: &File, options: &Options<'_>) -> Result<Vec<Object>, Vec<Diag
     for section in &file.sections {
         match section {
             Section::Objects(decls) => decls.iter().for_each(|decl| checker.declare(decl)),
-            Section::Cdt(span) => checker.unsupported(*span, "cdt"),
-            Section::Domains(span) => checker.unsupported(*span, "domains"),
+            Section::Cdt(span) => {
+                let help = "remove it: every capability derives from the root task's";
+                checker.unsupported(*span, "cdt", help);
+            }
+            Section::Domains(span) => {
+                let help = "remove it: who runs is decided by priorities, `prio: 100`";
+                checker.unsupported(*span, "domains", help);
+            }
             Section::Caps(_) | Section::IrqMaps(_) => {}
         }
     }
@@ -96,22 +106,24 @@ impl Checker<'_> {
         } else {
             format!("there is no architecture `{arch}`")
         };
-        self.push(Diagnostic::new(file.arch.span, message).help("write `arch aarch64`"));
+        self.push(Diagnostic::new(
+            file.arch.span,
+            message,
+            "write `arch aarch64`",
+        ));
     }
 
-    fn unsupported(&mut self, span: Span, section: &str) {
+    fn unsupported(&mut self, span: Span, section: &str, help: &str) {
         let keyword = Span {
             start: span.start,
             end: span.start + section.len(),
         };
         let message = format!("the section `{section}` is not supported yet");
-        self.push(Diagnostic::new(keyword, message));
+        self.push(Diagnostic::new(keyword, message, help));
     }
 }
 
-/// The group of hostcalls of this name.
-fn group_named(name: &str) -> Option<HostcallGroup> {
-    HostcallGroup::ALL
-        .into_iter()
-        .find(|group| group.name() == name)
+/// The names that groups of hostcalls are granted by.
+fn group_names<'a>() -> impl Iterator<Item = &'a str> {
+    Group::ALL.iter().filter_map(|group| group.grant())
 }

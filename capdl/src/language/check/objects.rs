@@ -3,8 +3,8 @@
 
 use super::kinds::{FOREIGN_KINDS, KINDS, KindInfo, PLANNED_KINDS, PLANNED_OBJECTS};
 use super::params::Params;
-use super::{Checker, Named, group_named};
-use crate::blob::{MAX_OBJECTS, MAX_STRINGS, Restart, Start};
+use super::{Checker, Named};
+use crate::blob::{Group, Limits, MAX_OBJECTS, MAX_STRINGS, Restart, Start};
 use crate::language::ast::{NameRef, ObjectDecl};
 use crate::language::diagnostic::{Diagnostic, nearest};
 use crate::language::model::{Guest, Kind, Object, Server};
@@ -25,6 +25,23 @@ const RESTART: [(&str, Restart); 3] = [
 ];
 const START: [(&str, Start); 2] = [("boot", Start::Boot), ("demand", Start::Demand)];
 
+/// What to do where there is no server.
+pub(super) const DECLARE_SERVER: &str = "declare one: `server = wasm_server (prio: 200)`";
+const NAME_SERVER: &str = "name a `wasm_server` object: `server: …`";
+
+/// How much a guest may have: parameter, the least that makes sense, the field.
+///
+/// Without handles a guest can hold nothing, and hardly any module does without a table.
+const LIMITS: [(&str, u32, fn(&mut Limits) -> &mut u32); 7] = [
+    ("handles", 1, |limits| &mut limits.handles),
+    ("timers", 0, |limits| &mut limits.timers),
+    ("regions", 0, |limits| &mut limits.regions),
+    ("windows", 0, |limits| &mut limits.windows),
+    ("children", 0, |limits| &mut limits.children),
+    ("tokens", 0, |limits| &mut limits.tokens),
+    ("table_elements", 1, |limits| &mut limits.table_elements),
+];
+
 // What a spec does not say.
 const SERVER_PRIO: u8 = 200;
 const SERVER_HEAP: u32 = 8 << 20;
@@ -39,17 +56,16 @@ impl<'a> Checker<'a> {
             _ => decl.covers,
         };
         if let Some(span) = inside {
-            self.push(
-                Diagnostic::new(span, "objects inside untypeds are not supported yet")
-                    .help("declare the object by itself, and give it an untyped under `caps`"),
-            );
+            let message = "objects inside untypeds are not supported yet";
+            let help = "declare the object by itself, and give it an untyped under `caps`";
+            self.push(Diagnostic::new(span, message, help));
         }
         for inner in &decl.covered {
             self.declare(inner);
         }
         let Some(name) = decl.path.last() else { return };
         let text = &*name.name.value;
-        let reserved = if group_named(text).is_some() {
+        let reserved = if Group::named(text).is_some() {
             Some("a group of hostcalls")
         } else if PLANNED_OBJECTS.contains(&text) {
             Some("authority of the kernel")
@@ -58,15 +74,15 @@ impl<'a> Checker<'a> {
         };
         if let Some(meaning) = reserved {
             let message = format!("`{text}` is a reserved name");
-            self.push(
-                Diagnostic::new(name.span, message).label(format!("it stands for {meaning}")),
-            );
+            let reserved = Diagnostic::new(name.span, message, "give the object another name");
+            self.push(reserved.label(format!("it stands for {meaning}")));
             return;
         }
         if let Some(first) = self.names.get(text) {
             let message = format!("there are two objects named `{text}`");
             let first = first.span;
-            self.push(Diagnostic::new(name.span, message).other(first, "the first one"));
+            let twice = Diagnostic::new(name.span, message, "give one of them another name");
+            self.push(twice.other(first, "the first one"));
             return;
         }
 
@@ -76,7 +92,8 @@ impl<'a> Checker<'a> {
         let elements = count.unwrap_or(1);
         if elements.saturating_add(first as u64) > MAX_OBJECTS as u64 {
             let message = format!("there are more than {MAX_OBJECTS} objects");
-            self.push(Diagnostic::new(name.span, message));
+            let help = "have fewer of them; each element of an array counts";
+            self.push(Diagnostic::new(name.span, message, help));
         }
         // What is too much has been refused; do not make it, nor complain about its uses.
         let elements = elements.min(MAX_OBJECTS as u64) as usize;
@@ -110,7 +127,7 @@ impl<'a> Checker<'a> {
             _ => {
                 let help = format!("write `{}[4]` for an array of four", name.name.value);
                 let message = "an array is declared with the number of its elements";
-                self.push(Diagnostic::new(name.span, message).help(help));
+                self.push(Diagnostic::new(name.span, message, help));
                 Some(1)
             }
         }
@@ -120,20 +137,18 @@ impl<'a> Checker<'a> {
         let name = &*decl.kind.value;
         let span = decl.kind.span;
         let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
-            self.push(if PLANNED_KINDS.contains(&name) {
-                Diagnostic::new(span, format!("`{name}` objects are not supported yet"))
+            let message = if PLANNED_KINDS.contains(&name) {
+                format!("`{name}` objects are not supported yet")
             } else if FOREIGN_KINDS.contains(&name) {
-                Diagnostic::new(
-                    span,
-                    format!("there are no `{name}` objects on this architecture"),
-                )
+                format!("there are no `{name}` objects on this architecture")
             } else {
-                let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-                let help = format!("the object types are `{}`", names.join("`, `"));
-                Diagnostic::new(span, format!("there is no object type `{name}`"))
-                    .help(help)
-                    .suggest(nearest(name, names.iter().copied()))
-            });
+                format!("there is no object type `{name}`")
+            };
+            let known = PLANNED_KINDS.contains(&name) || FOREIGN_KINDS.contains(&name);
+            let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+            let help = format!("the object types are `{}`", names.join("`, `"));
+            let near = nearest(name, names).filter(|_| !known);
+            self.push(Diagnostic::new(span, message, help).suggest(near));
             return Kind::Broken;
         };
         let mut params = Params::new(kind, span, &decl.params, &mut self.diagnostics);
@@ -158,21 +173,17 @@ impl<'a> Checker<'a> {
                 (Some(name), _) => self.server_named(name),
                 (None, [only]) => Some(*only),
                 (None, []) => {
-                    // One complaint is enough where all guests have the same reason.
-                    self.push(
-                        Diagnostic::new(span, "this guest has no process server to run it")
-                            .help("declare one: `server = wasm_server (prio: 200)`"),
-                    );
+                    let message = "this guest has no process server to run it";
+                    self.push(Diagnostic::new(span, message, DECLARE_SERVER));
                     None
                 }
                 (None, _) => {
-                    self.push(
-                        Diagnostic::new(
-                            span,
-                            "there are several process servers that could run this guest",
-                        )
-                        .help("name one of them: `server: …`"),
-                    );
+                    let message = "there are several process servers that could run this guest";
+                    self.push(Diagnostic::new(
+                        span,
+                        message,
+                        "name one of them: `server: …`",
+                    ));
                     None
                 }
             };
@@ -196,12 +207,14 @@ impl<'a> Checker<'a> {
                     let what = self.objects[id].kind.describe();
                     let message = format!("`{}` is {what}, not a process server", name.name.value);
                     let declared = self.objects[id].span;
-                    self.push(Diagnostic::new(name.span, message).other(declared, "declared here"));
+                    let wrong = Diagnostic::new(name.span, message, NAME_SERVER);
+                    self.push(wrong.other(declared, "declared here"));
                 }
                 None
             }
             _ => {
-                self.push(Diagnostic::new(name.span, "a guest has one process server"));
+                let message = "a guest has one process server";
+                self.push(Diagnostic::new(name.span, message, NAME_SERVER));
                 None
             }
         }
@@ -218,9 +231,7 @@ fn kind_of<'a>(
             let bits = params.bits("an untyped", "24 bits")?;
             if !UNTYPED_BITS.contains(&bits.value) {
                 let message = format!("an untyped cannot have {} bits", bits.value);
-                params.push(
-                    Diagnostic::new(bits.span, message).help("its size goes from 4 to 47 bits"),
-                );
+                params.wrong(bits.span, message, "its size goes from 4 to 47 bits");
                 return None;
             }
             let paddr = paddr(params, bits.value as u8);
@@ -234,7 +245,7 @@ fn kind_of<'a>(
             let bits = bytes.value.checked_ilog2().unwrap_or(0);
             if !FRAME_BITS.contains(&bits) || bytes.value != 1 << bits {
                 let message = format!("a frame cannot have {} bytes", bytes.value);
-                params.push(Diagnostic::new(bytes.span, message).help("its size is 4k, 2M or 1G"));
+                params.wrong(bytes.span, message, "its size is 4k, 2M or 1G");
                 return None;
             }
             let paddr = paddr(params, bits as u8);
@@ -256,13 +267,14 @@ fn kind_of<'a>(
                 },
                 None => {
                     let message = format!("a channel cannot have {} bytes", bytes.value);
-                    params.push(Diagnostic::new(bytes.span, message).help(
-                        "its size is a multiple of 64k, the page of WebAssembly, and less than 4G",
-                    ));
+                    let help =
+                        "its size is a multiple of 64k, the page of WebAssembly, and less than 4G";
+                    params.wrong(bytes.span, message, help);
                     return None;
                 }
             }
         }
+        "service" => Kind::Service,
         "wasm_server" => Kind::Server(Server {
             prio: params.priority(SERVER_PRIO).value,
             heap: params.bytes("heap", 1 << 20, SERVER_HEAP).value,
@@ -296,7 +308,18 @@ fn guest(params: &mut Params<'_, '_>) -> Option<Guest> {
             .is_none_or(|(key, _)| key.is_empty())
         {
             let message = "this is no entry of an environment";
-            params.push(Diagnostic::new(entry.span, message).help("write `\"NAME=value\"`"));
+            params.wrong(entry.span, message, "write `\"NAME=value\"`");
+        }
+    }
+    let mut limits = Limits::DEFAULT;
+    let mut most = Limits::MOST;
+    let mut handles = None;
+    for (name, least, field) in LIMITS {
+        if let Some(limit) = params.limit(name, least..=*field(&mut most)) {
+            *field(&mut limits) = limit.value;
+            if name == "handles" {
+                handles = Some(limit.span);
+            }
         }
     }
     let texts = |texts: Vec<Spanned<String>>| texts.into_iter().map(|text| text.value).collect();
@@ -308,6 +331,9 @@ fn guest(params: &mut Params<'_, '_>) -> Option<Guest> {
         deadline_ms,
         start,
         restart,
+        groups: Vec::new(),
+        limits,
+        handles,
         args: texts(args),
         env: texts(env),
     })
@@ -315,14 +341,16 @@ fn guest(params: &mut Params<'_, '_>) -> Option<Guest> {
 
 /// The physical address of something of `2^bits` bytes.
 fn paddr(params: &mut Params<'_, '_>, bits: u8) -> Option<u64> {
-    let paddr = params.number("paddr")?;
+    let paddr = params.number("paddr", "0x09000000")?;
     let bytes = 1u64 << bits;
-    if !paddr.value.is_multiple_of(bytes) {
+    let below = paddr.value & !(bytes - 1);
+    if below != paddr.value {
         let message = format!(
             "{:#x} is not a multiple of the object's size, {bytes:#x}",
             paddr.value
         );
-        params.push(Diagnostic::new(paddr.span, message));
+        let help = format!("write {below:#x} or {:#x}", below.saturating_add(bytes));
+        params.wrong(paddr.span, message, help);
         return None;
     }
     if paddr
@@ -331,7 +359,11 @@ fn paddr(params: &mut Params<'_, '_>, bits: u8) -> Option<u64> {
         .is_none_or(|end| end > PADDR_LIMIT)
     {
         let message = format!("there are no physical addresses from {PADDR_LIMIT:#x} on");
-        params.push(Diagnostic::new(paddr.span, message));
+        let help = format!(
+            "write an address up to {:#x}",
+            PADDR_LIMIT.saturating_sub(bytes)
+        );
+        params.wrong(paddr.span, message, help);
         return None;
     }
     Some(paddr.value)

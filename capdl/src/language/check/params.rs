@@ -2,11 +2,15 @@
 //! The values of parameters.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::kinds::{KindInfo, Positional};
 use crate::language::ast::{NameRef, Param, ParamKind, Quantity, Value, ValueKind};
 use crate::language::diagnostic::{Diagnostic, nearest};
 use crate::language::span::{Span, Spanned};
+
+/// What to do about something that is there twice.
+pub(super) const ONE_OF_THEM: &str = "remove one of them";
 
 /// The parameters of one object, while they are taken out one by one.
 pub struct Params<'a, 'c> {
@@ -39,18 +43,15 @@ impl<'a, 'c> Params<'a, 'c> {
                 ParamKind::Bits(_) | ParamKind::Quantity(_)
                     if kind.positional == Positional::None =>
                 {
-                    diagnostics.push(
-                        Diagnostic::new(param.span, format!("`{}` has no size", kind.name))
-                            .help(known(kind)),
-                    );
+                    let message = format!("`{}` has no size", kind.name);
+                    diagnostics.push(Diagnostic::new(param.span, message, known(kind)));
                     continue;
                 }
                 ParamKind::Bits(_) | ParamKind::Quantity(_) => {
                     if let Some(first) = positional {
-                        diagnostics.push(
-                            Diagnostic::new(param.span, "this object has two sizes")
-                                .other(first.span, "the first one"),
-                        );
+                        let message = "this object has two sizes";
+                        let twice = Diagnostic::new(param.span, message, ONE_OF_THEM);
+                        diagnostics.push(twice.other(first.span, "the first one"));
                     }
                     positional = Some(param);
                     continue;
@@ -58,30 +59,27 @@ impl<'a, 'c> Params<'a, 'c> {
             };
             if kind.planned.contains(&name) {
                 let message = format!("`{name}` is not supported yet");
-                diagnostics.push(Diagnostic::new(param.span, message));
+                diagnostics.push(Diagnostic::new(param.span, message, known(kind)));
                 continue;
             }
             if !kind.params.contains(&name) {
                 let message = format!("`{}` has no parameter `{name}`", kind.name);
                 let suggestion = nearest(name, kind.params.iter().copied());
                 meant.extend(suggestion);
-                diagnostics.push(
-                    Diagnostic::new(param.span, message)
-                        .help(known(kind))
-                        .suggest(suggestion),
-                );
+                diagnostics
+                    .push(Diagnostic::new(param.span, message, known(kind)).suggest(suggestion));
                 continue;
             }
             let ParamKind::Named(_, value) = &param.kind else {
                 let message = format!("`{name}` needs a value");
-                diagnostics
-                    .push(Diagnostic::new(param.span, message).help(format!("write `{name}: …`")));
+                let help = format!("write `{name}: …`");
+                diagnostics.push(Diagnostic::new(param.span, message, help));
                 continue;
             };
             if let Some(&first) = seen.get(name) {
                 let message = format!("`{name}` is given twice");
-                diagnostics
-                    .push(Diagnostic::new(param.span, message).other(first, "the first one"));
+                let twice = Diagnostic::new(param.span, message, ONE_OF_THEM);
+                diagnostics.push(twice.other(first, "the first one"));
                 continue;
             }
             seen.insert(name, param.span);
@@ -103,11 +101,12 @@ impl<'a, 'c> Params<'a, 'c> {
 
     /// A parameter that must be there and is not.
     pub fn missing(&mut self, message: &str, help: &str) {
-        self.push(Diagnostic::new(self.kind_span, message).help(help));
+        self.wrong(self.kind_span, message, help);
     }
 
-    fn wrong(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
-        self.push(Diagnostic::new(span, message).help(help));
+    /// A parameter that is not as it should be.
+    pub fn wrong(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Diagnostic::new(span, message, help));
     }
 
     /// The size in bits.
@@ -171,30 +170,38 @@ impl<'a, 'c> Params<'a, 'c> {
         };
         let bytes = quantity.number.checked_mul(1 << shift);
         if bytes.is_none() {
-            self.push(Diagnostic::new(span, "this size does not fit in 64 bits"));
+            let help = "sizes are less than 16777216G";
+            self.wrong(span, "this size does not fit in 64 bits", help);
         }
         bytes
     }
 
-    fn quantity(&mut self, name: &str, what: &str) -> Option<(&'a Quantity, Span)> {
+    fn quantity(&mut self, name: &str, what: &str, example: &str) -> Option<(&'a Quantity, Span)> {
         let value = *self.named.get(name)?;
         match &value.kind {
             ValueKind::Quantity(quantity) => Some((quantity, value.span)),
             _ => {
-                self.push(Diagnostic::new(value.span, format!("`{name}` is {what}")));
+                let message = format!("`{name}` is {what}");
+                self.wrong(
+                    value.span,
+                    message,
+                    format!("write `{name}: {example}`, say"),
+                );
                 None
             }
         }
     }
 
     /// A number without a unit.
-    pub fn number(&mut self, name: &str) -> Option<Spanned<u64>> {
-        let (quantity, span) = self.quantity(name, "a number")?;
+    pub fn number(&mut self, name: &str, example: &str) -> Option<Spanned<u64>> {
+        let (quantity, span) = self.quantity(name, "a number", example)?;
         if quantity.unit.is_some() {
-            self.push(Diagnostic::new(
+            let message = format!("`{name}` is a number without a unit");
+            self.wrong(
                 span,
-                format!("`{name}` is a number without a unit"),
-            ));
+                message,
+                format!("write `{name}: {}`", quantity.number),
+            );
             return None;
         }
         Some(Spanned::new(quantity.number, span))
@@ -203,7 +210,7 @@ impl<'a, 'c> Params<'a, 'c> {
     /// A priority: 1 to 254, since 0 is the idle thread's and 255 the root task's.
     pub fn priority(&mut self, default: u8) -> Spanned<u8> {
         let otherwise = Spanned::new(default, self.kind_span);
-        let Some(number) = self.number("prio") else {
+        let Some(number) = self.number("prio", "100") else {
             return otherwise;
         };
         match u8::try_from(number.value) {
@@ -216,11 +223,26 @@ impl<'a, 'c> Params<'a, 'c> {
         }
     }
 
+    /// How much a guest may have of something, if the text says so.
+    pub fn limit(&mut self, name: &str, bounds: RangeInclusive<u32>) -> Option<Spanned<u32>> {
+        let number = self.number(name, &bounds.end().to_string())?;
+        match u32::try_from(number.value) {
+            Ok(limit) if bounds.contains(&limit) => Some(Spanned::new(limit, number.span)),
+            _ => {
+                let what = name.replace('_', " ");
+                let message = format!("a guest cannot have {} {what}", number.value);
+                let help = format!("`{name}` goes from {} to {}", bounds.start(), bounds.end());
+                self.wrong(number.span, message, help);
+                None
+            }
+        }
+    }
+
     /// A size in bytes, at least `least` and a multiple of 4 KiB.
     pub fn bytes(&mut self, name: &str, least: u32, default: u32) -> Spanned<u32> {
         const PAGE: u64 = 4096;
         let otherwise = Spanned::new(default, self.kind_span);
-        let Some((quantity, span)) = self.quantity(name, "a size, such as `64k`") else {
+        let Some((quantity, span)) = self.quantity(name, "a size", "64k") else {
             return otherwise;
         };
         let Some(bytes) = self.in_bytes(quantity, span) else {
@@ -245,7 +267,7 @@ impl<'a, 'c> Params<'a, 'c> {
 
     /// A duration in milliseconds.
     pub fn milliseconds(&mut self, name: &str) -> Option<u32> {
-        let (quantity, span) = self.quantity(name, "a duration, such as `300ms`")?;
+        let (quantity, span) = self.quantity(name, "a duration", "300ms")?;
         let factor = match quantity.unit.as_ref().map(|unit| &*unit.value) {
             Some("ms") => 1,
             Some("s") => 1000,
@@ -288,11 +310,7 @@ impl<'a, 'c> Params<'a, 'c> {
         let message = format!("this is no value of `{name}`");
         let help = format!("it is one of {}", words.join(", "));
         let suggestion = nearest(word, choices.iter().map(|(choice, _)| *choice));
-        self.push(
-            Diagnostic::new(value.span, message)
-                .help(help)
-                .suggest(suggestion),
-        );
+        self.push(Diagnostic::new(value.span, message, help).suggest(suggestion));
         default
     }
 
@@ -318,7 +336,11 @@ impl<'a, 'c> Params<'a, 'c> {
         };
         if values.len() > most {
             let message = format!("`{name}` has {} entries, {most} are possible", values.len());
-            self.push(Diagnostic::new(value.span, message));
+            self.wrong(
+                value.span,
+                message,
+                "pass some of them together, in one string",
+            );
         }
         values
             .iter()
@@ -346,10 +368,12 @@ impl<'a, 'c> Params<'a, 'c> {
         match &value.kind {
             ValueKind::Name(name) => Some(name),
             _ => {
-                self.push(Diagnostic::new(
-                    value.span,
-                    format!("`{name}` is the name of an object"),
-                ));
+                let message = format!("`{name}` is the name of an object");
+                let help = match &value.kind {
+                    ValueKind::Text(text) => format!("write `{name}: {text}`, without quotes"),
+                    _ => format!("write `{name}: …` with a name of `objects`"),
+                };
+                self.wrong(value.span, message, help);
                 None
             }
         }
@@ -371,9 +395,10 @@ fn known(kind: &KindInfo) -> String {
         .iter()
         .map(|param| format!("`{param}`"))
         .collect();
-    format!(
-        "the parameters of `{}` are {}",
-        kind.name,
-        params.join(", ")
-    )
+    let (noun, verb) = match params.len() {
+        1 => ("parameter", "is"),
+        _ => ("parameters", "are"),
+    };
+    let params = params.join(", ");
+    format!("the named {noun} of `{}` {verb} {params}", kind.name)
 }

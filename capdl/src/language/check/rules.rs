@@ -3,14 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atoll_abi::TABLE;
-
-use super::{Checker, group_named};
+use super::Checker;
+use super::objects::DECLARE_SERVER;
+use crate::language::Options;
 use crate::language::ast::File;
-use crate::language::diagnostic::{Diagnostic, nearest};
-use crate::language::model::{Guest, Kind, Object, Target};
+use crate::language::diagnostic::Diagnostic;
+use crate::language::model::{Kind, Object};
 use crate::language::span::Span;
-use crate::language::{Import, Module, Options};
 
 /// Most objects that a server and its guests hold together (`wasm_handoff::Handoff::given`).
 const MAX_GIVEN: usize = 64;
@@ -23,11 +22,10 @@ impl Checker<'_> {
             matches!(object.kind, Kind::Server(_) | Kind::Guest(_) | Kind::Broken)
         };
         if !self.objects.iter().any(excused) {
-            self.push(
-                Diagnostic::new(file.arch.span, "this system has no process server")
-                    .help("declare one: `server = wasm_server (prio: 200)`"),
-            );
+            let message = "this system has no process server";
+            self.push(Diagnostic::new(file.arch.span, message, DECLARE_SERVER));
         }
+        self.services();
         self.memory();
         self.owners();
         self.budgets();
@@ -35,6 +33,7 @@ impl Checker<'_> {
         self.physical_memory();
         self.interrupts();
         self.given();
+        self.handles();
         if let Some(modules) = options.modules {
             self.modules(modules);
         }
@@ -54,7 +53,7 @@ impl Checker<'_> {
             let name = &object.name;
             let message = format!("`{name}` has no memory");
             let help = format!("give it an untyped: `caps {{ {name} {{ memory: … }} }}`");
-            let mut diagnostic = Diagnostic::new(object.span, message).help(help);
+            let mut diagnostic = Diagnostic::new(object.span, message, help);
             if let Some(&section) = self.sections.get(&id) {
                 diagnostic = diagnostic.other(section, "its capabilities");
             }
@@ -92,14 +91,12 @@ impl Checker<'_> {
                 let memory = &self.objects[memory].name;
                 let message = format!("`{memory}` already belongs to `{owner}`");
                 let first = *first;
-                let diagnostic = Diagnostic::new(span, message);
                 self.push(if first == span {
-                    diagnostic
-                        .help("declare an array of untypeds, one for each element of this one")
+                    let help = "declare an array of untypeds, one for each element of this one";
+                    Diagnostic::new(span, message, help)
                 } else {
-                    diagnostic
-                        .other(first, "given away here")
-                        .help("an untyped can be given to one object only")
+                    let help = "an untyped can be given to one object only";
+                    Diagnostic::new(span, message, help).other(first, "given away here")
                 });
             } else {
                 owners.insert(memory, (name, span));
@@ -129,7 +126,7 @@ impl Checker<'_> {
                 let untyped = &self.objects[memory];
                 let message = format!("{what} is larger than its untyped");
                 self.diagnostics.push(
-                    Diagnostic::new(span, message)
+                    Diagnostic::new(span, message, enough(bytes.into()))
                         .label(format!("{} KiB", bytes >> 10))
                         .other(untyped.span, format!("{} KiB", (1u64 << bits) >> 10))
                         .other(given, "given here"),
@@ -155,11 +152,10 @@ impl Checker<'_> {
                     "the priority of a guest must be below its server's: {} is not below {}",
                     guest.prio.value, settings.prio
                 );
-                self.diagnostics
-                    .push(Diagnostic::new(guest.prio.span, message).other(
-                        server.span,
-                        format!("its server, with priority {}", settings.prio),
-                    ));
+                let help = "lower it, or raise its server's";
+                let wrong = Diagnostic::new(guest.prio.span, message, help);
+                let theirs = format!("its server, with priority {}", settings.prio);
+                self.diagnostics.push(wrong.other(server.span, theirs));
             }
         }
     }
@@ -195,43 +191,16 @@ impl Checker<'_> {
                         other.name, object.name
                     )
                 };
-                let mut diagnostic = Diagnostic::new(object.span, message);
-                if object.span != other.span {
-                    diagnostic = diagnostic.other(other.span, "the other one");
-                }
-                self.diagnostics.push(diagnostic);
+                self.diagnostics.push(if object.span == other.span {
+                    let help = "declare each by itself, with an address of its own";
+                    Diagnostic::new(object.span, message, help)
+                } else {
+                    let help = "move one of them, or remove it";
+                    Diagnostic::new(object.span, message, help).other(other.span, "the other one")
+                });
             }
             if reach.is_none_or(|(reached, _)| end > reached) {
                 reach = Some((end, id));
-            }
-        }
-    }
-
-    /// An interrupt is its number, and signals one holder.
-    fn interrupts(&mut self) {
-        let mut holders: BTreeMap<usize, Span> = BTreeMap::new();
-        for id in 0..self.objects.len() {
-            let object = &self.objects[id];
-            if !self.irq_maps_wrong && matches!(object.kind, Kind::Irq { number: None }) {
-                let name = &object.name;
-                let message = format!("interrupt `{name}` has no number");
-                let help = format!("give it one: `irq maps {{ 30: {name} }}`");
-                self.push(Diagnostic::new(object.span, message).help(help));
-            }
-            for cap in self.objects[id].caps.clone() {
-                let Target::Object(target) = cap.target else {
-                    continue;
-                };
-                if !matches!(self.objects[target].kind, Kind::Irq { .. }) {
-                    continue;
-                }
-                if let Some(&first) = holders.get(&target) {
-                    let name = &self.objects[target].name;
-                    let message = format!("interrupt `{name}` has two holders");
-                    self.push(Diagnostic::new(cap.span, message).other(first, "the first one"));
-                } else {
-                    holders.insert(target, cap.span);
-                }
             }
         }
     }
@@ -254,9 +223,10 @@ impl Checker<'_> {
                     continue;
                 }
                 for cap in &object.caps {
-                    if let Target::Object(target) = cap.target {
-                        let through = self.objects[target].memory();
-                        given.insert(through.map_or(target, |(memory, _)| memory));
+                    let target = &self.objects[cap.target];
+                    // A service is nothing that the kernel knows.
+                    if !matches!(target.kind, Kind::Service) {
+                        given.insert(target.memory().map_or(cap.target, |(memory, _)| memory));
                     }
                 }
             }
@@ -267,104 +237,87 @@ impl Checker<'_> {
                     object.name,
                     given.len()
                 );
-                self.push(
-                    Diagnostic::new(object.span, message)
-                        .help("give some of its guests to another server"),
-                );
+                let help = "give some of its guests to another server";
+                self.push(Diagnostic::new(object.span, message, help));
             }
         }
     }
 
-    /// Every module is there, fits its budget, and imports only what its guest is granted.
-    fn modules(&mut self, modules: &[Module]) {
-        for id in 0..self.objects.len() {
-            let Kind::Guest(guest) = self.objects[id].kind.clone() else {
+    /// A guest has a handle of each capability besides its memory from the start.
+    fn handles(&mut self) {
+        for object in &self.objects {
+            let Kind::Guest(guest) = &object.kind else {
                 continue;
             };
-            let name = &*guest.module.value;
-            let Some(module) = modules.iter().find(|module| module.name == name) else {
-                let names = modules.iter().map(|module| &*module.name);
-                let suggestion = nearest(name, names);
-                let message = format!("there is no module `{name}`");
-                self.push(Diagnostic::new(guest.module.span, message).suggest(suggestion));
-                continue;
-            };
-            self.module_memory(id, &guest, module);
-            let mut missing = BTreeSet::new();
-            for import in module.imports.iter().flatten() {
-                self.import(id, &guest, import, &mut missing);
-            }
-        }
-    }
-
-    fn module_memory(&mut self, id: usize, guest: &Guest, module: &Module) {
-        let (Some(bytes), Some((memory, _))) = (module.memory, self.objects[id].memory()) else {
-            return;
-        };
-        let Kind::Untyped { bits, .. } = self.objects[memory].kind else {
-            return;
-        };
-        let needed = bytes.saturating_add(u64::from(guest.stack.value));
-        // A stack that alone is too large has its own message.
-        if needed > 1 << bits && u64::from(guest.stack.value) <= 1 << bits {
-            let message = format!(
-                "module `{}` needs more memory than `{}` has",
-                module.name, self.objects[id].name
-            );
-            let untyped = &self.objects[memory];
-            self.diagnostics.push(
-                Diagnostic::new(guest.module.span, message)
-                    .label(format!(
-                        "{} KiB of linear memory and {} KiB of stack",
-                        bytes >> 10,
-                        guest.stack.value >> 10
-                    ))
-                    .other(untyped.span, format!("{} KiB", (1u64 << bits) >> 10)),
-            );
-        }
-    }
-
-    fn import(
-        &mut self,
-        id: usize,
-        guest: &Guest,
-        import: &Import,
-        missing: &mut BTreeSet<&'static str>,
-    ) {
-        let module = &*guest.module.value;
-        let Import { module: from, name } = import;
-        let Some(call) = TABLE
-            .iter()
-            .find(|call| call.module == from && call.name == name)
-        else {
-            let message =
-                format!("module `{module}` imports `{from}` `{name}`, which does not exist");
-            let near = TABLE
+            let needed = object
+                .caps
                 .iter()
-                .filter(|call| call.module == from)
-                .map(|call| call.name);
-            let near = nearest(name, near).map(str::to_owned);
-            self.push(Diagnostic::new(guest.module.span, message).suggest(near.as_deref()));
-            return;
-        };
-        let Some(grant) = call.group.grant() else {
-            return;
-        };
-        let granted = group_named(grant).is_some_and(|group| self.objects[id].has_hostcalls(group));
-        // One complaint for each group will do.
-        if granted || !missing.insert(grant) {
-            return;
+                .filter(|cap| cap.slot != "memory")
+                .count();
+            let Some(span) = guest.handles else { continue };
+            if needed > guest.limits.handles as usize {
+                let message = format!(
+                    "`{}` starts with {needed} capabilities, and can have {} handles",
+                    object.name, guest.limits.handles
+                );
+                let help = format!("write `handles: {needed}` or more");
+                let mut wrong = Diagnostic::new(span, message, help);
+                if let Some(cap) = object.caps.last() {
+                    wrong = wrong.other(cap.span, "the last of them");
+                }
+                self.diagnostics.push(wrong);
+            }
         }
-        let guest_name = &self.objects[id].name;
-        let message = format!("guest `{guest_name}` is not granted `{grant}`");
-        let mut diagnostic = Diagnostic::new(guest.module.span, message)
-            .label(format!("this module imports `{from}` `{name}`"))
-            .help(format!(
-                "add `{grant}` to the capabilities of `{guest_name}`"
-            ));
-        if let Some(&section) = self.sections.get(&id) {
-            diagnostic = diagnostic.other(section, "its capabilities");
-        }
-        self.push(diagnostic);
     }
+
+    /// A service is known in one server, and is of use only where somebody can provide it.
+    fn services(&mut self) {
+        // A holder that could not be made out may be the one that is missed.
+        let complete = self.diagnostics.is_empty();
+        for id in 0..self.objects.len() {
+            if !matches!(self.objects[id].kind, Kind::Service) {
+                continue;
+            }
+            let mut holders = Vec::new();
+            for object in &self.objects {
+                if let Kind::Guest(guest) = &object.kind {
+                    let caps = object.caps.iter().filter(|cap| cap.target == id);
+                    holders.extend(caps.map(|cap| (object, guest.server, cap)));
+                }
+            }
+            let Some(&(first, server, cap)) = holders.first() else {
+                continue;
+            };
+            let name = &self.objects[id].name;
+            let stranger = holders.iter().find(|(_, theirs, _)| *theirs != server);
+            if let Some(&(other, Some(theirs), their_cap)) = stranger
+                && let Some(ours) = server
+            {
+                let [ours, theirs] = [ours, theirs].map(|server| &self.objects[server].name);
+                let message = format!(
+                    "service `{name}` is held in two servers, by `{}` of `{ours}` and `{}` of `{theirs}`",
+                    first.name, other.name
+                );
+                let help = "run its holders in one server, or declare a service for each";
+                let wrong = Diagnostic::new(their_cap.span, message, help);
+                let wrong = wrong.label(format!("held in `{theirs}`"));
+                self.diagnostics
+                    .push(wrong.other(cap.span, format!("held in `{ours}`")));
+                continue;
+            }
+            if complete && !holders.iter().any(|(_, _, cap)| cap.rights.write) {
+                let message = format!("no guest may provide service `{name}`");
+                let help = format!("give one of them W: `{}: {name} (W)`", cap.slot);
+                let wrong = Diagnostic::new(self.objects[id].span, message, help);
+                self.diagnostics
+                    .push(wrong.other(cap.span, format!("`{}` may look it up", first.name)));
+            }
+        }
+    }
+}
+
+/// What to do about an untyped that has fewer than these bytes.
+pub(super) fn enough(bytes: u64) -> String {
+    let bits = bytes.next_power_of_two().ilog2();
+    format!("give it an untyped of {bits} bits or more")
 }

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What is in an `objects` section.
+
+use super::Parsed;
+use super::cursor::Parser;
+use crate::language::ast::{NameRef, ObjectDecl};
+use crate::language::lexer::TokenKind;
+
+/// How an object is written.
+const OBJECT: &str = "an object is written `name = type (parameters)`";
+/// How the section is written.
+const SECTION: &str = "the section is `objects { name = type (parameters) … }`";
+/// How objects inside an untyped are written.
+const COVERED: &str = "what an untyped covers is written `{ name = type (parameters) … }`";
+
+impl Parser {
+    /// `{ objects }`
+    pub(super) fn objects(&mut self) -> Parsed<Vec<ObjectDecl>> {
+        let opened = self.expect('{', SECTION)?;
+        let mut objects = Vec::new();
+        while let TokenKind::Name(_) = self.peek() {
+            let path = self.path(OBJECT)?;
+            objects.push(self.object(path)?);
+            self.take(',');
+        }
+        if self.is_punctuation(0, ';') {
+            let help = "between objects there are commas, or nothing";
+            return Err(self.expected("an object or `}`", help));
+        }
+        self.close('}', opened, "an object", SECTION)?;
+        Ok(objects)
+    }
+
+    /// What follows the name of an object.
+    fn object(&mut self, path: Vec<NameRef>) -> Parsed<ObjectDecl> {
+        self.expect('=', OBJECT)?;
+        let kind = self.name("an object type", OBJECT)?;
+        let params = self.params()?;
+        let opened = self.span();
+        let (covers, covered) = if self.is_punctuation(0, '{') {
+            let covered = self.nested(Self::covered)?;
+            (Some(opened.to(self.last_span())), covered)
+        } else {
+            (None, Vec::new())
+        };
+        Ok(ObjectDecl {
+            path,
+            kind,
+            params,
+            covers,
+            covered,
+        })
+    }
+
+    /// Objects declared in braces; those declared elsewhere and only named here are skipped.
+    fn covered(&mut self) -> Parsed<Vec<ObjectDecl>> {
+        let opened = self.expect('{', COVERED)?;
+        let mut covered = Vec::new();
+        while let TokenKind::Name(_) = self.peek() {
+            let path = self.path(OBJECT)?;
+            if self.is_punctuation(0, '=') {
+                covered.push(self.object(path)?);
+            } else if path.len() > 1 {
+                return Err(self.expected("`=`", OBJECT));
+            }
+            self.take(',');
+        }
+        self.close('}', opened, "an object", COVERED)?;
+        Ok(covered)
+    }
+}
