@@ -118,21 +118,22 @@ fn describe(objects: &[Object<'_>], object: &Object<'_>) -> String {
     text
 }
 
+/// The limits, each with the name of its parameter.
+fn named(limits: &Limits) -> [(&'static str, u32); 7] {
+    [
+        ("handles", limits.handles),
+        ("timers", limits.timers),
+        ("regions", limits.regions),
+        ("windows", limits.windows),
+        ("children", limits.children),
+        ("tokens", limits.tokens),
+        ("table_elements", limits.table_elements),
+    ]
+}
+
 /// The limits that are not as they are where the text says nothing.
 fn limits(limits: &Limits) -> String {
-    let of = |limits: &Limits| {
-        [
-            ("handles", limits.handles),
-            ("timers", limits.timers),
-            ("regions", limits.regions),
-            ("windows", limits.windows),
-            ("children", limits.children),
-            ("tokens", limits.tokens),
-            ("table_elements", limits.table_elements),
-        ]
-    };
-    let defaults = of(&Limits::DEFAULT);
-    let given = of(limits).into_iter().zip(defaults);
+    let given = named(limits).into_iter().zip(named(&Limits::DEFAULT));
     given
         .filter(|(limit, default)| limit != default)
         .map(|((name, value), _)| format!(" {name} {value}"))
@@ -209,6 +210,28 @@ fn the_specs_of_this_repository_are_accepted() {
         if let Err(report) = outcome(&path) {
             panic!("{report}");
         }
+    }
+}
+
+/// The page that describes the language has its first example, its groups and its limits right.
+#[test]
+fn the_readme_is_right() {
+    let page = include_str!("../README.md");
+    let example = page.split("```").nth(1).unwrap();
+    let options = Options { modules: None };
+    if let Err(report) = compile("README.md", example, &options, &KEY) {
+        panic!("{}", report.render(false));
+    }
+    for group in Group::ALL.iter().filter_map(|group| group.grant()) {
+        assert!(page.contains(&format!("`{group}`")), "{group}");
+    }
+    for ((name, default), (_, most)) in named(&Limits::DEFAULT).iter().zip(named(&Limits::MOST)) {
+        let row = format!("| `{name}: N` | {default} | ");
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&row))
+            .expect(name);
+        assert!(row.contains(&format!("to {most}")), "{row}");
     }
 }
 

@@ -157,16 +157,11 @@ impl<'a, 'c> Params<'a, 'c> {
     }
 
     fn in_bytes(&mut self, quantity: &Quantity, span: Span) -> Option<u64> {
-        let shift = match quantity.unit.as_ref().map(|unit| &*unit.value) {
-            None => 0,
-            Some("k") => 10,
-            Some("M") => 20,
-            Some("G") => 30,
-            Some(unit) => {
-                let message = format!("`{unit}` is no unit of memory");
-                self.wrong(span, message, "the units are `k`, `M` and `G`");
-                return None;
-            }
+        let unit = quantity.unit.as_ref().map_or("", |unit| &unit.value);
+        let Some(shift) = shift(unit) else {
+            let message = format!("`{unit}` is no unit of memory");
+            self.wrong(span, message, "the units are `k`, `M` and `G`");
+            return None;
         };
         let bytes = quantity.number.checked_mul(1 << shift);
         if bytes.is_none() {
@@ -195,13 +190,11 @@ impl<'a, 'c> Params<'a, 'c> {
     /// A number without a unit.
     pub fn number(&mut self, name: &str, example: &str) -> Option<Spanned<u64>> {
         let (quantity, span) = self.quantity(name, "a number", example)?;
-        if quantity.unit.is_some() {
+        if let Some(unit) = &quantity.unit {
             let message = format!("`{name}` is a number without a unit");
-            self.wrong(
-                span,
-                message,
-                format!("write `{name}: {}`", quantity.number),
-            );
+            let shift = shift(&unit.value).unwrap_or(0);
+            let number = quantity.number.saturating_mul(1 << shift);
+            self.wrong(span, message, format!("write `{name}: {number}`"));
             return None;
         }
         Some(Spanned::new(quantity.number, span))
@@ -231,7 +224,7 @@ impl<'a, 'c> Params<'a, 'c> {
             _ => {
                 let what = name.replace('_', " ");
                 let message = format!("a guest cannot have {} {what}", number.value);
-                let help = format!("`{name}` goes from {} to {}", bounds.start(), bounds.end());
+                let help = format!("write a number from {} to {}", bounds.start(), bounds.end());
                 self.wrong(number.span, message, help);
                 None
             }
@@ -382,6 +375,17 @@ impl<'a, 'c> Params<'a, 'c> {
     /// Whether the parameter was given, rightly or wrongly.
     pub fn has(&self, name: &str) -> bool {
         self.named.contains_key(name) || self.meant.contains(&name)
+    }
+}
+
+/// The power of two that a unit of memory, or none, stands for.
+fn shift(unit: &str) -> Option<u32> {
+    match unit {
+        "" => Some(0),
+        "k" => Some(10),
+        "M" => Some(20),
+        "G" => Some(30),
+        _ => None,
     }
 }
 

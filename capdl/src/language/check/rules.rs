@@ -307,7 +307,7 @@ impl Checker<'_> {
             }
             if complete && !holders.iter().any(|(_, _, cap)| cap.rights.write) {
                 let message = format!("no guest may provide service `{name}`");
-                let help = format!("give one of them W: `{}: {name} (W)`", cap.slot);
+                let help = format!("give a guest W on it: `{}: {name} (W)`", cap.slot);
                 let wrong = Diagnostic::new(self.objects[id].span, message, help);
                 self.diagnostics
                     .push(wrong.other(cap.span, format!("`{}` may look it up", first.name)));
