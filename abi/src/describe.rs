@@ -150,7 +150,7 @@ macro_rules! messages {
     (@define choice [$($doc:literal)+] $name:ident { $([$($field_doc:literal)+] $field:ident: $ty:ty,)* }) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-        #[expect(clippy::large_enum_variant, reason = "guests may have no heap to box a variant in")]
+        #[allow(clippy::large_enum_variant, reason = "guests may have no heap to box a variant in")]
         pub enum $name {
             $($(#[doc = $field_doc])+ $field($ty),)*
         }
