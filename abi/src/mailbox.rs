@@ -14,23 +14,26 @@
 //! | 16 | overflow: not 0 when ids were dropped because the ring was full | the server sets, the guest clears |
 //! | 20.. | ids, `capacity` words | the server |
 
-/// Layout version.
-pub const VERSION: u32 = 1;
-/// Most ids a mailbox can hold.
-pub const MAX_CAPACITY: u32 = 4096;
+use crate::describe::constants;
 
-/// Offset of the version.
-pub const OFFSET_VERSION: u32 = 0;
-/// Offset of the capacity.
-pub const OFFSET_CAPACITY: u32 = 4;
-/// Offset of the head.
-pub const OFFSET_HEAD: u32 = 8;
-/// Offset of the tail.
-pub const OFFSET_TAIL: u32 = 12;
-/// Offset of the overflow word.
-pub const OFFSET_OVERFLOW: u32 = 16;
-/// Offset of the first id.
-pub const OFFSET_RING: u32 = 20;
+constants! {
+    /// Layout version.
+    VERSION: u32 = 1;
+    /// Most ids a mailbox can hold.
+    MAX_CAPACITY: u32 = 4096;
+    /// Offset of the version.
+    OFFSET_VERSION: u32 = 0;
+    /// Offset of the capacity.
+    OFFSET_CAPACITY: u32 = 4;
+    /// Offset of the head.
+    OFFSET_HEAD: u32 = 8;
+    /// Offset of the tail.
+    OFFSET_TAIL: u32 = 12;
+    /// Offset of the overflow word.
+    OFFSET_OVERFLOW: u32 = 16;
+    /// Offset of the first id.
+    OFFSET_RING: u32 = 20;
+}
 
 /// Bytes of a mailbox of this capacity.
 pub const fn bytes(capacity: u32) -> u32 {

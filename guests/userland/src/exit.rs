@@ -62,7 +62,7 @@ impl<T: Termination<Failure = Infallible>, E: fmt::Display> Termination for Resu
 /// Ends the guest now.
 #[cfg(target_family = "wasm")]
 pub fn exit(code: ExitCode) -> ! {
-    crate::sys::calls::exit(code.0)
+    crate::sys::memory::exit(code.0)
 }
 
 /// Ends the guest as failed; the server writes the message to the log. Text beyond
@@ -70,10 +70,10 @@ pub fn exit(code: ExitCode) -> ! {
 #[cfg(target_family = "wasm")]
 pub fn fail(message: &dyn fmt::Display) -> ! {
     use core::fmt::Write as _;
-    let mut text = crate::text::Text::<{ crate::MAX_TEXT }>::new();
+    let mut text = crate::text::Text::<{ crate::MAX_TEXT as usize }>::new();
     // Text takes everything; a Display that fails itself leaves what it wrote so far.
     let _ = write!(text, "{message}");
-    crate::sys::calls::panic(text.as_bytes())
+    crate::sys::memory::panic(text.as_bytes())
 }
 
 #[cfg(test)]

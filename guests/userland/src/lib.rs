@@ -30,29 +30,44 @@
 extern crate alloc;
 
 #[cfg(any(test, target_family = "wasm"))]
+mod list;
+#[cfg(any(test, target_family = "wasm"))]
 mod mailbox;
 mod sys;
 #[cfg(any(test, target_family = "wasm"))]
 mod text;
 
 pub mod exit;
+pub mod handle;
+pub mod shm;
 pub mod start;
+pub mod time;
 
+#[cfg(target_family = "wasm")]
+pub mod console;
+#[cfg(target_family = "wasm")]
+pub mod entropy;
 #[cfg(target_family = "wasm")]
 pub mod introspect;
 #[cfg(target_family = "wasm")]
 pub mod log;
 #[cfg(target_family = "wasm")]
 pub mod process;
-pub mod shm;
-pub mod time;
+#[cfg(target_family = "wasm")]
+pub mod session;
+#[cfg(target_family = "wasm")]
+pub mod singleton;
 #[cfg(target_family = "wasm")]
 pub mod wake;
 
 #[cfg(all(target_family = "wasm", feature = "faults"))]
 pub use sys::faults;
+#[cfg(all(target_family = "wasm", feature = "raw"))]
+pub use sys::raw;
 
-pub use atoll_abi::{Error, Handle, Level, MAX_TEXT, PAGE, Pid, Rights};
+pub use atoll_abi::{
+    Error, Group, Groups, Handle, Level, Limits, MAX_TEXT, PAGE, Pid, ProcessState, Rights,
+};
 
 #[doc(hidden)]
 #[cfg(target_family = "wasm")]

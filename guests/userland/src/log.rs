@@ -8,18 +8,23 @@ use core::fmt::{self, Write as _};
 
 use atoll_abi::{Level, MAX_TEXT};
 
-use crate::{sys::calls, text::Text};
+use crate::{sys::memory, text::Text};
 
 /// Writes a line; text beyond [`MAX_TEXT`] bytes is cut.
 pub fn write(level: Level, line: fmt::Arguments<'_>) {
     if let Some(line) = line.as_str() {
-        calls::log(level, line.as_bytes());
+        put(level, line.as_bytes());
         return;
     }
-    let mut text = Text::<MAX_TEXT>::new();
+    let mut text = Text::<{ MAX_TEXT as usize }>::new();
     // Text takes everything; an argument that fails itself leaves what it wrote so far.
     let _ = text.write_fmt(line);
-    calls::log(level, text.as_bytes());
+    put(level, text.as_bytes());
+}
+
+fn put(level: Level, line: &[u8]) {
+    // Refused only when the grant was taken away; there is nowhere else to say so.
+    let _ = memory::log(level, line);
 }
 
 /// Logs that something failed.

@@ -2,22 +2,26 @@
 //! Shared memory. Needs the grant `shared_memory`.
 //!
 //! A [`Region`] is memory that several guests can hold. One that holds it with the right to grant
-//! makes a [`Token`] and hands it to another (through a region that both have, say), which accepts
-//! it. A [`Window`] is where a guest sees a region in its own memory. Nothing is copied: what one
+//! makes a [`Token`](crate::handle::Token) and hands it to another (through a region that both have, say),
+//! which accepts it. A [`Window`] is where a guest sees a region in its own memory. Nothing is copied: what one
 //! writes, the others see.
 //!
 //! Others may write at any time. So a window gives atomics and copies, never references to plain
 //! memory, and what is read from one is an allegation until it is checked. A doorbell comes with each
 //! region: see [`wake`](crate::wake).
 
-use core::{
-    fmt,
-    sync::atomic::{AtomicU32, Ordering},
+use core::sync::atomic::{AtomicU32, Ordering};
+
+#[cfg(target_family = "wasm")]
+use atoll_abi::MAX_TRANSFER;
+use atoll_abi::{Error, Handle, Rights};
+
+#[cfg(target_family = "wasm")]
+use crate::{
+    handle::Capability as _,
+    sys::{calls, memory},
 };
-
-use atoll_abi::{Error, Handle, Rights, TOKEN_BYTES};
-
-use crate::sys::shared::Shared;
+use crate::{handle::capability, sys::shared::Shared};
 
 /// A capability for a shared region.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,56 +29,28 @@ pub struct Region {
     handle: Handle,
 }
 
-impl Region {
-    /// The region that this handle designates, if it does: a wrong handle shows at the first call.
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle }
-    }
-
-    /// Its handle.
-    pub const fn handle(&self) -> Handle {
-        self.handle
-    }
-}
+capability!(Region);
 
 #[cfg(target_family = "wasm")]
 impl Region {
     /// Makes a region of so many [`PAGE`](crate::PAGE)s, zeroed, out of the guest's memory budget.
-    /// This guest has every right to it, and when it ends, the region is gone.
+    /// This guest has every right to it. When it closes the region or ends, the region is gone.
     ///
     /// # Errors
-    /// [`Error::NoMemory`], [`Error::TooMany`], or [`Error::InvalidArgument`] for no pages or more
-    /// than the server makes at once.
+    /// [`Error::NoMemory`], [`Error::TooManyRegions`], [`Error::TooManyHandles`], or
+    /// [`Error::InvalidArgument`] for no pages or more than `atoll_abi::MAX_REGION_PAGES`.
     pub fn alloc(pages: u32) -> Result<Self, Error> {
-        crate::sys::calls::alloc(pages).map(Self::from_handle)
-    }
-
-    /// Takes up what a token stands for.
-    ///
-    /// # Errors
-    /// [`Error::BadToken`] if there is no such token, or somebody took it up before.
-    pub fn accept(token: &Token) -> Result<Self, Error> {
-        crate::sys::calls::accept(&token.0).map(Self::from_handle)
-    }
-
-    /// Makes a token that gives one other guest at most these rights.
-    ///
-    /// # Errors
-    /// [`Error::Denied`] without the right to grant, or for rights that the handle has not.
-    pub fn share(&self, rights: Rights) -> Result<Token, Error> {
-        let mut token = Token([0; TOKEN_BYTES]);
-        crate::sys::calls::share(self.handle, rights, &mut token.0)?;
-        Ok(token)
+        calls::shm::alloc(pages).map(Self::from_handle)
     }
 
     /// Makes a window onto the region, with the right to read and perhaps to write.
     ///
     /// # Errors
-    /// [`Error::Denied`] for rights that the handle has not, [`Error::NoAddressSpace`] or
-    /// [`Error::TooMany`] when there is no room for one more, [`Error::Revoked`].
+    /// [`Error::Denied`] for rights that the handle has not, [`Error::NoAddressSpace`],
+    /// [`Error::TooManyWindows`], [`Error::NoMemory`], [`Error::Revoked`].
     pub fn attach(&self, rights: Rights) -> Result<Window, Error> {
         let len = self.size()?;
-        let shared = crate::sys::calls::attach(self.handle, rights, len)?;
+        let shared = memory::attach(self.handle, rights, len)?;
         Ok(Window::new(shared, rights))
     }
 
@@ -83,34 +59,33 @@ impl Region {
     /// # Errors
     /// [`Error::BadHandle`], [`Error::Revoked`].
     pub fn size(&self) -> Result<u32, Error> {
-        crate::sys::calls::size(self.handle)
-    }
-}
-
-/// Stands for a capability that one guest gives another: 128 bits that nobody can guess. Whoever
-/// has them can take the capability up, once.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token([u8; TOKEN_BYTES]);
-
-impl Token {
-    /// Bytes of a token.
-    pub const BYTES: usize = TOKEN_BYTES;
-
-    /// A token that came as bytes.
-    pub const fn from_bytes(bytes: [u8; TOKEN_BYTES]) -> Self {
-        Self(bytes)
+        calls::shm::size(self.handle)
     }
 
-    /// The bytes to hand over.
-    pub const fn to_bytes(&self) -> [u8; TOKEN_BYTES] {
-        self.0
+    /// Copies out of the region, without a window. Needs the right to read.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::OutOfRange`], [`Error::Revoked`].
+    pub fn read_at(&self, offset: u32, buffer: &mut [u8]) -> Result<(), Error> {
+        let mut at = offset;
+        for piece in buffer.chunks_mut(MAX_TRANSFER as usize) {
+            memory::read(self.handle, at, piece)?;
+            at = at.saturating_add(MAX_TRANSFER);
+        }
+        Ok(())
     }
-}
 
-impl fmt::Debug for Token {
-    /// Without the bits: they are a secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
+    /// Copies into the region, without a window. Needs the right to write.
+    ///
+    /// # Errors
+    /// As [`Region::read_at`].
+    pub fn write_at(&self, offset: u32, bytes: &[u8]) -> Result<(), Error> {
+        let mut at = offset;
+        for piece in bytes.chunks(MAX_TRANSFER as usize) {
+            memory::write(self.handle, at, piece)?;
+            at = at.saturating_add(MAX_TRANSFER);
+        }
+        Ok(())
     }
 }
 
@@ -201,10 +176,23 @@ impl Window {
 }
 
 #[cfg(target_family = "wasm")]
+impl Window {
+    /// Takes it away: as dropping it, but says what became of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it went with the region.
+    pub fn detach(self) -> Result<(), Error> {
+        let detached = memory::detach(&self.shared);
+        core::mem::forget(self);
+        detached
+    }
+}
+
+#[cfg(target_family = "wasm")]
 impl Drop for Window {
     fn drop(&mut self) {
         // Refused only if the region was revoked, and the window with it.
-        let _ = crate::sys::calls::detach(&self.shared);
+        let _ = memory::detach(&self.shared);
     }
 }
 
@@ -258,11 +246,5 @@ mod tests {
             .unwrap();
         window.read(0, &mut bytes).unwrap();
         assert_eq!(bytes, [0, 0, 0, 1, 9, 9, 9, 9]);
-    }
-
-    #[test]
-    fn a_token_keeps_its_secret() {
-        let token = Token::from_bytes([0xab; 16]);
-        assert_eq!(alloc::format!("{token:?}"), "Token(..)");
     }
 }

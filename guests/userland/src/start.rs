@@ -7,9 +7,9 @@
 //! let link = start.region("link").ok_or(Error::NotFound)?;
 //! ```
 
-use atoll_abi::{Error, Handle, Params};
+use atoll_abi::{Error, Groups, Handle, Limits, Params, Pid};
 
-use crate::shm::Region;
+use crate::{handle::Capability, shm::Region};
 
 /// The start parameters.
 #[derive(Clone, Debug)]
@@ -25,9 +25,9 @@ impl Start {
     /// version.
     #[cfg(target_family = "wasm")]
     pub fn read() -> Result<Self, Error> {
-        let len = crate::sys::calls::params(&mut [])?;
+        let len = crate::sys::memory::params(&mut [])?;
         let mut message = alloc::vec![0; len as usize];
-        crate::sys::calls::params(&mut message)?;
+        crate::sys::memory::params(&mut message)?;
         Self::decode(&message)
     }
 
@@ -40,12 +40,27 @@ impl Start {
         Ok(Self { params })
     }
 
-    /// The guest's name in the spec.
+    /// The process's id.
+    pub fn pid(&self) -> Pid {
+        self.params.pid
+    }
+
+    /// The groups of hostcalls that it was granted.
+    pub fn groups(&self) -> Groups {
+        self.params.groups
+    }
+
+    /// What it may use.
+    pub fn limits(&self) -> &Limits {
+        &self.params.limits
+    }
+
+    /// The name that the spec or its parent gave it.
     pub fn name(&self) -> &str {
         &self.params.name
     }
 
-    /// The arguments, in the order of the spec.
+    /// The arguments, in the order they were given.
     pub fn args(&self) -> impl Iterator<Item = &str> {
         self.params.args.iter().map(|arg| arg.as_str())
     }
@@ -69,9 +84,14 @@ impl Start {
         Some(cap.handle)
     }
 
+    /// The capability in the slot of this name.
+    pub fn capability<T: Capability>(&self, slot: &str) -> Option<T> {
+        self.handle(slot).map(T::from_handle)
+    }
+
     /// The shared region in the slot of this name.
     pub fn region(&self, slot: &str) -> Option<Region> {
-        self.handle(slot).map(Region::from_handle)
+        self.capability(slot)
     }
 }
 
@@ -84,10 +104,11 @@ fn value_of<'a>(entry: &'a str, key: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
     use alloc::vec::Vec;
-    use atoll_abi::Cap;
+    use atoll_abi::{Cap, Group};
 
     fn message() -> Vec<u8> {
         let params = Params {
+            pid: Pid(5),
             name: "ping".into(),
             args: ["verbose", "rounds=10", "rounds=20", "to=a=b"]
                 .map(Into::into)
@@ -99,6 +120,8 @@ mod tests {
                     handle: Handle(handle),
                 })
                 .into(),
+            groups: Groups::NONE.with(Group::Wake),
+            limits: Limits::DEFAULT,
         };
         postcard::to_allocvec(&params).unwrap()
     }
@@ -106,7 +129,9 @@ mod tests {
     #[test]
     fn finds_by_name() {
         let start = Start::decode(&message()).unwrap();
-        assert_eq!(start.name(), "ping");
+        assert_eq!((start.pid(), start.name()), (Pid(5), "ping"));
+        assert!(start.groups().contains(Group::Wake) && !start.groups().contains(Group::Time));
+        assert_eq!(start.limits(), &Limits::DEFAULT);
         assert_eq!(start.args().count(), 4);
         assert_eq!(start.value("rounds"), Some("10"));
         assert_eq!(start.value("to"), Some("a=b"));

@@ -1,7 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Formatting without a heap: text that is cut at a size.
+//! Text without a heap: cut at a size, in pieces of a size, refused beyond a size.
 
 use core::fmt;
+
+#[cfg(target_family = "wasm")]
+use atoll_abi::Error;
+
+/// As text of a bounded type.
+#[cfg(target_family = "wasm")]
+pub(crate) fn bounded<'a, T: TryFrom<&'a str>>(text: &'a str) -> Result<T, Error> {
+    T::try_from(text).map_err(|_| Error::InvalidArgument)
+}
+
+/// The text in pieces of at most `len` bytes, which is 4 or more, cut between characters.
+pub(crate) fn pieces(text: &str, len: usize) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    core::iter::from_fn(move || {
+        let (piece, behind) = rest.split_at_checked(rest.floor_char_boundary(len))?;
+        rest = behind;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
 
 /// Text of at most `N` bytes; what does not fit is dropped.
 pub(crate) struct Text<const N: usize> {
@@ -57,6 +76,13 @@ mod tests {
         assert_eq!(text.as_bytes(), b"12-truec");
         write!(text, "f").unwrap();
         assert_eq!(text.as_bytes(), b"12-truec");
+    }
+
+    #[test]
+    fn pieces_are_whole_characters_and_the_whole_text() {
+        let found: alloc::vec::Vec<_> = pieces("abcé€defg", 4).collect();
+        assert_eq!(found, ["abc", "é", "€d", "efg"]);
+        assert_eq!(pieces("", 4).next(), None);
     }
 
     #[test]

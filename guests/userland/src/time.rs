@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Time. Needs the grant `time` for [`Instant::now`].
+//! Time. Needs the grant `time` for [`Instant::now`] and timers.
 
 use core::{
     ops::{Add, AddAssign, Sub},
     time::Duration,
 };
+
+#[cfg(target_family = "wasm")]
+use crate::{Error, wake::Task};
 
 /// A time of the monotonic clock, which starts when the machine is switched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,10 +21,11 @@ impl Instant {
         nanoseconds: u64::MAX,
     };
 
-    /// The time now.
+    /// The time now; 0 if the grant was taken away.
     #[cfg(target_family = "wasm")]
     pub fn now() -> Self {
-        Self::from_nanoseconds(crate::sys::calls::now())
+        // Refused only when the grant was taken away.
+        Self::from_nanoseconds(crate::sys::calls::time::now().unwrap_or_default())
     }
 
     /// A time so many nanoseconds after the machine was switched on.
@@ -46,8 +50,7 @@ impl Add<Duration> for Instant {
 
     /// The time so much later, [`Instant::NEVER`] if no number can name it.
     fn add(self, later: Duration) -> Self {
-        let nanoseconds = u64::try_from(later.as_nanos()).unwrap_or(u64::MAX);
-        Self::from_nanoseconds(self.nanoseconds.saturating_add(nanoseconds))
+        Self::from_nanoseconds(self.nanoseconds.saturating_add(whole_nanoseconds(later)))
     }
 }
 
@@ -63,6 +66,38 @@ impl Sub for Instant {
     /// The time between them; zero if `earlier` is the later one.
     fn sub(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.nanoseconds.saturating_sub(earlier.nanoseconds))
+    }
+}
+
+/// As a number; the highest if none can name it.
+pub(crate) fn whole_nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A timer that is set. To drop it lets it fire.
+#[cfg(target_family = "wasm")]
+#[derive(Debug)]
+pub struct Timer {
+    id: atoll_abi::TimerId,
+}
+
+#[cfg(target_family = "wasm")]
+impl Timer {
+    /// Has `task` put into the mailbox when the time comes, or at once if it is past.
+    ///
+    /// # Errors
+    /// [`Error::TooManyTimers`], [`Error::NoMemory`], [`Error::InvalidArgument`] without a mailbox.
+    pub fn at(deadline: Instant, task: Task) -> Result<Self, Error> {
+        let id = crate::sys::calls::time::at(deadline.nanoseconds, task.0)?;
+        Ok(Self { id })
+    }
+
+    /// Takes it back.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it has fired: its task was put into the mailbox.
+    pub fn cancel(self) -> Result<(), Error> {
+        crate::sys::calls::time::cancel(self.id)
     }
 }
 

@@ -7,13 +7,24 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use atoll_abi::Error;
+use atoll_abi::{Error, TASK_STOP};
 
-use crate::{mailbox::Ring, shm::Region, sys::calls, time::Instant};
+use crate::{
+    handle::Capability as _,
+    mailbox::Ring,
+    shm::Region,
+    sys::{calls, memory},
+    time::Instant,
+};
 
 /// Names what a wake is for; the guest's own choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Task(pub u32);
+
+impl Task {
+    /// Wakes a guest that is asked to stop. It has some time to end by itself.
+    pub const STOP: Self = Self(TASK_STOP);
+}
 
 /// Ids that the mailbox holds; beyond that, they are dropped and [`Mailbox::overflowed`] says so.
 pub const CAPACITY: usize = 64;
@@ -36,17 +47,25 @@ impl Mailbox {
         if OPEN.swap(true, Ordering::Relaxed) {
             return Err(Error::Busy);
         }
-        calls::register(&RING)?;
+        memory::register(&RING)?;
         Ok(Self { _only_one: () })
     }
 
-    /// Has `task` put into the mailbox whenever somebody else rings the region's doorbell. A later
-    /// call for the same region replaces the task.
+    /// Has `task` put into the mailbox whenever somebody else rings the region's doorbell, and when
+    /// the region is lost. A later call for the same region replaces the task.
     ///
     /// # Errors
-    /// [`Error::Denied`] without the right to read, [`Error::Revoked`], [`Error::TooMany`].
+    /// [`Error::Denied`] without the right to read, [`Error::Revoked`], [`Error::TooManyListeners`].
     pub fn listen(&self, region: &Region, task: Task) -> Result<(), Error> {
-        calls::listen(region.handle(), task.0)
+        calls::wake::listen(region.handle(), task.0)
+    }
+
+    /// Takes that back. Ids that are in the mailbox stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if this guest does not listen, [`Error::Revoked`].
+    pub fn unlisten(&self, region: &Region) -> Result<(), Error> {
+        calls::wake::unlisten(region.handle())
     }
 
     /// Sleeps until the mailbox has an id or the deadline ([`Instant::NEVER`] for none) is reached;
@@ -55,7 +74,7 @@ impl Mailbox {
     /// # Errors
     /// None that a guest of this version meets.
     pub fn wait(&mut self, deadline: Instant) -> Result<u32, Error> {
-        calls::wait(deadline.nanoseconds())
+        calls::wake::wait(deadline.nanoseconds())
     }
 
     /// Takes the oldest id.
@@ -119,5 +138,5 @@ impl Mailbox {
 /// # Errors
 /// [`Error::Denied`] without the right to write, [`Error::Revoked`].
 pub fn notify(region: &Region) -> Result<(), Error> {
-    calls::notify(region.handle())
+    calls::wake::notify(region.handle())
 }

@@ -1,184 +1,109 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The hostcalls: the imports, made from the table in `atoll-abi`, and a safe function for each.
+//! A typed function for each hostcall, made from the table in `atoll-abi`.
 
-use atoll_abi::{Error, Handle, Level, Pid, Rights, TOKEN_BYTES};
+use core::cell::UnsafeCell;
 
-use super::shared::Shared;
-use crate::mailbox::Ring;
+use atoll_abi::{
+    Error, Groups, Handle, Level, MAX_REPLY, MAX_REQUEST, Pid, ProcessState, Rights, TimerId,
+    from_wire,
+    hostcall::Wire,
+    message::{
+        Echo, EntropySource, Events, EventsRequest, GrantRequest, HandleInfo, Holdings,
+        HoldingsRequest, Notice, ProcessInfo, ProcessList, Report, SessionInfo, SessionRequest,
+        ShareRequest, StartRequest, SystemInfo, TakeRequest, Token,
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
 
-macro_rules! imports {
-    ($(group $group:ident $rust:ident $module:literal {
-        $($(#[doc = $doc:literal])+ fn $name:ident($($param:ident: $ty:ty),*) -> $answer:ty;)+
-    })+) => {
-        $(
-            mod $rust {
-                use super::*;
+use super::raw;
 
-                mod import {
-                    #[link(wasm_import_module = $module)]
-                    unsafe extern "C" {
-                        $(pub(super) fn $name($($param: $ty),*) -> i64;)+
-                    }
+macro_rules! calls {
+    ($(group $group:ident $room:ident $module:literal {
+        scalar { $($(#[doc = $doc:literal])+ fn $name:ident($($param:ident: $ty:ident),*) -> $answer:ty;)* }
+        message { $($(#[doc = $message_doc:literal])+ fn $message:ident($request:ty) -> $reply:ty;)* }
+    })+) => {$(
+        #[doc = concat!("The calls of `", $module, "`.")]
+        #[allow(dead_code, reason = "of some, only the raw ones are of use")]
+        pub(crate) mod $room {
+            #[allow(unused_imports, reason = "not every group takes every type")]
+            use super::*;
+
+            $(scalar! { [$($param: $ty),*] $(#[doc = $doc])+ fn $room $name($($param: $ty),*) -> $answer; })*
+
+            $(
+                $(#[doc = $message_doc])+
+                pub(crate) fn $message(request: &$request) -> Result<$reply, Error> {
+                    exchange(request, |request, len, reply| {
+                        // SAFETY: `exchange` hands over a request and room for the longest reply.
+                        unsafe { raw::$room::$message(request, len, reply) }
+                    })
                 }
+            )*
+        }
+    )+};
+}
 
-                $(
-                    $(#[doc = $doc])+
-                    ///
-                    /// # Safety
-                    /// The call may read and write the bytes at the addresses it is given.
-                    #[inline]
-                    pub(super) unsafe fn $name($($param: $ty),*) -> Result<$answer, Error> {
-                        // SAFETY: the types are those that the server defines the import with,
-                        // since both come from one table; the addresses are the caller's to answer for.
-                        atoll_abi::from_wire::<$answer>(unsafe { import::$name($($param),*) })
-                    }
-                )+
-            }
-        )+
+/// Defines a scalar call. It is safe if no parameter can be an address: none is a `u32`, but for those
+/// that are known for something else.
+macro_rules! scalar {
+    ([task: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
+    ([code: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
+    ([pages: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
+    ([$address:ident: u32 $(, $($rest:tt)+)?]
+        $(#[doc = $doc:literal])+ fn $room:ident $name:ident($($param:ident: $ty:ident),*) -> $answer:ty;) => {
+        $(#[doc = $doc])+
+        ///
+        /// # Safety
+        /// The call may read and write the bytes at the addresses it is given.
+        #[inline]
+        pub(crate) unsafe fn $name($($param: $ty),*) -> Result<$answer, Error> {
+            // SAFETY: the types are the server's, since both come from one table; the addresses are
+            // the caller's to answer for.
+            from_wire(unsafe { raw::$room::$name($($param.to_raw()),*) })
+        }
+    };
+    ([$number:ident: $wire:ident $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
+    ([] $(#[doc = $doc:literal])+ fn $room:ident $name:ident($($param:ident: $ty:ident),*) -> $answer:ty;) => {
+        $(#[doc = $doc])+
+        #[inline]
+        pub(crate) fn $name($($param: $ty),*) -> Result<$answer, Error> {
+            // SAFETY: the types are the server's, since both come from one table; without an address
+            // the call touches no memory of the guest but its mailbox, which `register` gave away.
+            from_wire(unsafe { raw::$room::$name($($param.to_raw()),*) })
+        }
     };
 }
 
-atoll_abi::for_each_hostcall!(imports);
+atoll_abi::for_each_hostcall!(calls);
 
-/// Address and length of bytes that a hostcall reads.
-fn input(bytes: &[u8]) -> (u32, u32) {
-    (
-        bytes.as_ptr().expose_provenance() as u32,
-        bytes.len() as u32,
-    )
-}
+/// Where messages are put on their way: bytes of request and reply.
+struct Buffers(UnsafeCell<([u8; MAX_REQUEST as usize], [u8; MAX_REPLY as usize])>);
 
-/// Address and length of bytes that a hostcall writes.
-fn output(bytes: &mut [u8]) -> (u32, u32) {
-    (
-        bytes.as_mut_ptr().expose_provenance() as u32,
-        bytes.len() as u32,
-    )
-}
+// SAFETY: a guest has one thread, so there is nobody to share it with.
+unsafe impl Sync for Buffers {}
 
-/// Copies the start parameters to the buffer if they fit; answers their length.
-pub(crate) fn params(buffer: &mut [u8]) -> Result<u32, Error> {
-    let (address, len) = output(buffer);
-    // SAFETY: the call writes at most `len` bytes at `address`, and the buffer is ours alone.
-    unsafe { guest::params(address, len) }
-}
+static BUFFERS: Buffers = Buffers(UnsafeCell::new((
+    [0; MAX_REQUEST as usize],
+    [0; MAX_REPLY as usize],
+)));
 
-/// Ends the guest.
-pub(crate) fn exit(code: u32) -> ! {
-    // SAFETY: touches no memory.
-    let _ = unsafe { guest::exit(code) };
-    // The server does not return from it.
-    core::arch::wasm32::unreachable()
-}
-
-/// Ends the guest as failed.
-pub(crate) fn panic(message: &[u8]) -> ! {
-    let (address, len) = input(message);
-    // SAFETY: the call reads `len` bytes at `address`.
-    let _ = unsafe { guest::panic(address, len) };
-    // The server does not return from it.
-    core::arch::wasm32::unreachable()
-}
-
-pub(crate) fn process_start(name: &str) -> Result<Pid, Error> {
-    let (address, len) = input(name.as_bytes());
-    // SAFETY: the call reads `len` bytes at `address`.
-    unsafe { process::start(address, len) }
-}
-
-pub(crate) fn process_wait(pid: Pid) -> Result<u64, Error> {
-    // SAFETY: touches no memory.
-    unsafe { process::wait(pid.0) }
-}
-
-pub(crate) fn alloc(pages: u32) -> Result<Handle, Error> {
-    // SAFETY: touches no memory; the region is mapped nowhere yet.
-    unsafe { shm::alloc(pages) }
-}
-
-pub(crate) fn share(
-    handle: Handle,
-    rights: Rights,
-    token: &mut [u8; TOKEN_BYTES],
-) -> Result<(), Error> {
-    let (address, _) = output(token);
-    // SAFETY: the call writes the 16 bytes at `address`, which are ours alone.
-    unsafe { shm::share(handle.0, rights.bits(), address) }
-}
-
-pub(crate) fn accept(token: &[u8; TOKEN_BYTES]) -> Result<Handle, Error> {
-    let (address, _) = input(token);
-    // SAFETY: the call reads the 16 bytes at `address`.
-    unsafe { shm::accept(address) }
-}
-
-/// A window onto the region, whose size is `len`.
-pub(crate) fn attach(handle: Handle, rights: Rights, len: u32) -> Result<Shared, Error> {
-    // SAFETY: the call touches no memory that the guest has; it adds some.
-    let address = unsafe { shm::attach(handle.0, rights.bits()) }?;
-    // SAFETY: the server answers the address of as many bytes as the region has, whole pages that were
-    // not there before, so no reference to them exists; memory does not shrink, so they stay. The
-    // address comes from outside Rust, which counts as exposed. The heap gets its memory by growing
-    // it too, behind what is there.
-    Ok(unsafe { Shared::new(address as usize, len) })
-}
-
-/// Takes the window away.
-pub(crate) fn detach(window: &Shared) -> Result<(), Error> {
-    // SAFETY: what is there afterwards is still memory, with other content, as it may have at any time.
-    unsafe { shm::detach(window.address()) }
-}
-
-pub(crate) fn size(handle: Handle) -> Result<u32, Error> {
-    // SAFETY: touches no memory.
-    unsafe { shm::size(handle.0) }
-}
-
-/// Has the server write wakes to this ring.
-pub(crate) fn register<const N: usize>(ring: &'static Ring<N>) -> Result<(), Error> {
-    let address = core::ptr::from_ref(ring).expose_provenance() as u32;
-    // SAFETY: the ring lives for ever, says its true capacity and consists of atomics, so the server
-    // may write it at any time, and writes nothing else.
-    unsafe { wake::register(address) }
-}
-
-pub(crate) fn listen(handle: Handle, task: u32) -> Result<(), Error> {
-    // SAFETY: touches no memory.
-    unsafe { wake::listen(handle.0, task) }
-}
-
-#[inline]
-pub(crate) fn notify(handle: Handle) -> Result<(), Error> {
-    // SAFETY: touches no memory.
-    unsafe { wake::notify(handle.0) }
-}
-
-#[inline]
-pub(crate) fn wait(deadline: u64) -> Result<u32, Error> {
-    // SAFETY: touches no memory but the mailbox.
-    unsafe { wake::wait(deadline) }
-}
-
-pub(crate) fn now() -> u64 {
-    // SAFETY: touches no memory. The call refuses nothing.
-    unsafe { time::now() }.unwrap_or_default()
-}
-
-/// Writes a line.
-pub(crate) fn log(level: Level, line: &[u8]) {
-    let (address, len) = input(line);
-    // SAFETY: the call reads `len` bytes at `address`. It refuses nothing that a `Level` can name.
-    let _ = unsafe { log::write(level as u32, address, len) };
-}
-
-#[inline]
-pub(crate) fn cycles() -> u64 {
-    // SAFETY: touches no memory. The call refuses nothing.
-    unsafe { introspect::cycles() }.unwrap_or_default()
-}
-
-#[inline]
-pub(crate) fn nothing() {
-    // SAFETY: touches no memory. The call refuses nothing.
-    let _ = unsafe { introspect::nothing() };
+/// Makes a message call: `call` is handed address and length of the request and the address of room
+/// for the longest reply.
+fn exchange<T: DeserializeOwned>(
+    request: &impl Serialize,
+    call: impl FnOnce(u32, u32, u32) -> i64,
+) -> Result<T, Error> {
+    // SAFETY: the only reference: there is one thread, and what is called from here (the codec of
+    // messages that are ABI types, and a hostcall) does not come back here.
+    let (room, reply) = unsafe { &mut *BUFFERS.0.get() };
+    // The longest fit; see the tests of `atoll_abi::message`.
+    let request = postcard::to_slice(request, room).map_err(|_| Error::InvalidArgument)?;
+    let answer = call(
+        request.as_ptr().expose_provenance() as u32,
+        request.len() as u32,
+        reply.as_mut_ptr().expose_provenance() as u32,
+    );
+    let len: u32 = from_wire(answer)?;
+    let reply = reply.get(..len as usize).ok_or(Error::InvalidArgument)?;
+    postcard::from_bytes(reply).map_err(|_| Error::InvalidArgument)
 }

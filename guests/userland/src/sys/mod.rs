@@ -16,4 +16,8 @@ pub(crate) mod entry;
 pub mod faults;
 #[cfg(target_family = "wasm")]
 mod heap;
+#[cfg(target_family = "wasm")]
+pub(crate) mod memory;
+#[cfg(target_family = "wasm")]
+pub mod raw;
 pub(crate) mod shared;

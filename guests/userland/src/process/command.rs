@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What to start, and with what.
+
+use core::fmt::Write as _;
+use core::time::Duration;
+
+use atoll_abi::{
+    Error, Groups, Limits, Rights,
+    message::{ModuleRequest, Name, Program, StartRequest, Text},
+};
+
+use super::{Process, give};
+use crate::{handle::Capability, session::Session, sys::calls, text::bounded};
+
+/// A process to be.
+///
+/// What is wrong with a part of it, a text that is too long or one too many, [`Command::start`]
+/// reports.
+#[derive(Clone, Debug)]
+pub struct Command {
+    request: StartRequest,
+    fault: Option<Error>,
+}
+
+impl Command {
+    /// A guest of the spec that starts on demand, with all that the spec gives it.
+    pub fn guest(name: &str) -> Self {
+        Self::new(bounded(name).map(Program::Guest))
+    }
+
+    /// A child that runs a module of the archive, which this guest pays for and which ends with it.
+    pub fn module(module: &Module<'_>) -> Self {
+        Self::new(module.request().map(Program::Module))
+    }
+
+    fn new(program: Result<Program, Error>) -> Self {
+        let fault = program.as_ref().err().copied();
+        Self {
+            request: StartRequest {
+                program: program.unwrap_or(Program::Guest(Name::new())),
+                args: Default::default(),
+                env: Default::default(),
+                gives: Default::default(),
+                session: None,
+            },
+            fault,
+        }
+    }
+
+    /// Adds an argument. A guest of the spec that is given any has none of the spec's.
+    pub fn arg(&mut self, arg: &str) -> &mut Self {
+        let added = bounded(arg).and_then(|arg| {
+            let args = &mut self.request.args;
+            args.push(arg).map_err(|_| Error::InvalidArgument)
+        });
+        self.note(added)
+    }
+
+    /// Adds arguments.
+    pub fn args<'a>(&mut self, args: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        for arg in args {
+            self.arg(arg);
+        }
+        self
+    }
+
+    /// Adds an environment variable. A guest of the spec that is given any has none of the spec's.
+    pub fn env(&mut self, key: &str, value: &str) -> &mut Self {
+        let mut entry = Text::new();
+        let written = write!(entry, "{key}={value}");
+        let added = written.map_err(|_| Error::InvalidArgument).and_then(|()| {
+            let env = &mut self.request.env;
+            env.push(entry).map_err(|_| Error::InvalidArgument)
+        });
+        self.note(added)
+    }
+
+    /// Gives it a capability, which it finds under this name. Needs the right to grant.
+    pub fn give(&mut self, name: &str, capability: &impl Capability, rights: Rights) -> &mut Self {
+        let added = give(name, capability, rights).and_then(|give| {
+            let gives = &mut self.request.gives;
+            gives.push(give).map_err(|_| Error::InvalidArgument)
+        });
+        self.note(added)
+    }
+
+    /// Starts it in this session, not in this guest's own. Needs the right to write to the session.
+    pub fn session(&mut self, session: &Session) -> &mut Self {
+        self.request.session = Some(session.handle());
+        self
+    }
+
+    /// Starts it. Answers when its memory and its thread are made, before its first instruction.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such guest or module, [`Error::Busy`] if the guest runs
+    /// already, [`Error::BadModule`], [`Error::NoMemory`], [`Error::TooLarge`] for more than this guest
+    /// may give, [`Error::TooManyChildren`], [`Error::TooManyHandles`], [`Error::NotEntitled`],
+    /// [`Error::Denied`] for a capability without the right to grant, and [`Error::InvalidArgument`] for
+    /// what does not fit (see the limits in `atoll_abi::message`).
+    pub fn start(&self) -> Result<Process, Error> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => calls::process::start(&self.request).map(Process::from_handle),
+        }
+    }
+
+    /// Keeps the first thing that went wrong.
+    fn note(&mut self, added: Result<(), Error>) -> &mut Self {
+        self.fault = self.fault.or(added.err());
+        self
+    }
+}
+
+/// A module to run as a child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module<'a> {
+    module: &'a str,
+    name: &'a str,
+    memory_bits: u8,
+    stack: u32,
+    prio: u8,
+    groups: Groups,
+    limits: Limits,
+    deadline: Option<Duration>,
+}
+
+impl<'a> Module<'a> {
+    /// This module of the archive, with 2^`memory_bits` bytes of this guest's memory budget. The
+    /// process has the module's name, this guest's priority and size of stack, no groups of hostcalls,
+    /// the limits [`Limits::DEFAULT`], and no deadline.
+    pub const fn new(module: &'a str, memory_bits: u8) -> Self {
+        Self {
+            module,
+            name: module,
+            memory_bits,
+            stack: 0,
+            prio: 0,
+            groups: Groups::NONE,
+            limits: Limits::DEFAULT,
+            deadline: None,
+        }
+    }
+
+    /// With another name.
+    #[must_use]
+    pub const fn name(mut self, name: &'a str) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// With a stack of this many bytes, as some guest of the spec has.
+    #[must_use]
+    pub const fn stack(mut self, bytes: u32) -> Self {
+        self.stack = bytes;
+        self
+    }
+
+    /// With this priority, at most this guest's.
+    #[must_use]
+    pub const fn prio(mut self, prio: u8) -> Self {
+        self.prio = prio;
+        self
+    }
+
+    /// With these groups of hostcalls, at most this guest's.
+    #[must_use]
+    pub const fn groups(mut self, groups: Groups) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// With these limits, each at most this guest's.
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Ended by force when it has run for so long, in whole milliseconds.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    fn request(&self) -> Result<ModuleRequest, Error> {
+        let deadline_ms = match self
+            .deadline
+            .map(|deadline| u32::try_from(deadline.as_millis()))
+        {
+            None => None,
+            Some(Ok(milliseconds)) => Some(milliseconds),
+            Some(Err(_)) => return Err(Error::InvalidArgument),
+        };
+        Ok(ModuleRequest {
+            module: bounded(self.module)?,
+            name: bounded(self.name)?,
+            memory_bits: self.memory_bits,
+            stack: self.stack,
+            prio: self.prio,
+            groups: self.groups,
+            limits: self.limits.clone(),
+            deadline_ms,
+        })
+    }
+}
