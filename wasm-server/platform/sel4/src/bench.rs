@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What the kernel alone takes for a wake there and back, as the measure of what guests get.
+//! What the kernel alone takes for what guests get, as its measure; and the steps of what they get.
 //!
-//! Two threads of equal priority, as guests have them, signal each other's notification and wait for
-//! their own. Their CSpace is one small CNode, the cheapest there is. Runs before any guest, and
-//! prints `bench signal_wait_bare VALUE`, in cycles for one round.
+//! Runs before any guest, and prints lines `bare NAME VALUE`, in cycles. Here: a wake there and back. Two
+//! threads of equal priority, as guests have them, signal each other's notification and wait for
+//! their own. Their CSpace is one small CNode, the cheapest there is.
+
+mod frame;
+pub mod steps;
+mod thread;
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use sel4::{CapRights, ObjectBlueprint, cap};
 use wasm_handoff::slot;
-use wasm_server_core::platform::Failure;
+use wasm_server_core::platform::{Failure, Platform};
 
-use crate::{boot, clock, console, cspace, vspace};
+use crate::{boot, clock, console, cspace, platform::Sel4, vspace};
 
 /// Below the server, which sleeps meanwhile.
 const PRIO: u8 = 100;
+/// Nanoseconds until the timer's interrupt.
+const TIMER: u64 = 100_000;
 const WARM_UP: u64 = 100;
 const ROUNDS: u64 = 1000;
 
@@ -35,9 +41,10 @@ static CYCLES: AtomicU64 = AtomicU64::new(0);
 pub fn run(pool: cap::Untyped) -> Result<(), Failure> {
     let node = make_cspace(pool)?;
     // The first place is the fault thread's.
-    for (place, function) in [(1, ping as extern "C" fn(usize) -> !), (2, pong)] {
-        let control = vspace::SERVICE + place * boot::SERVICE_THREAD_BYTES;
-        boot::start_service_thread(pool, control, PRIO, (node, 64 - CNODE_BITS), function, 0)?;
+    let place = |number| vspace::SERVICE + number * boot::SERVICE_THREAD_BYTES;
+    for (number, function) in [(1, ping as extern "C" fn(usize) -> !), (2, pong)] {
+        let root = (node, 64 - CNODE_BITS);
+        boot::start_service_thread(pool, place(number), (PRIO, 0), root, function, 0)?;
     }
     // Nothing else signals before the first guest starts.
     notification(slot::NOTIFICATION).wait();
@@ -45,7 +52,27 @@ pub fn run(pool: cap::Untyped) -> Result<(), Failure> {
         "bench signal_wait_bare {}",
         CYCLES.load(Relaxed) / ROUNDS
     ));
-    Ok(())
+    thread::run(pool, place(3))?;
+    frame::run(pool, place(4))
+}
+
+/// Measures what the kernel takes from a moment to the return of whoever waits for it: the timer is
+/// armed, its interrupt delivered, and acknowledged. Where a cycle is a nanosecond, as counted, the time
+/// slept is taken off.
+pub fn timer(platform: &Sel4) {
+    let mut cycles = 0;
+    // The first rounds warm up.
+    for _ in 0..10 {
+        let (now, begin) = (clock::now(), clock::cycles());
+        platform.arm(Some(now + TIMER));
+        platform.serve();
+        cycles = (clock::cycles() - begin).saturating_sub(TIMER);
+    }
+    line("timer_bare", cycles);
+}
+
+fn line(name: &str, cycles: u64) {
+    console::line(format_args!("bare {name} {cycles}"));
 }
 
 fn make_cspace(pool: cap::Untyped) -> Result<cap::CNode, Failure> {

@@ -62,6 +62,22 @@ pub unsafe fn thread_storage(block: *mut u8) -> usize {
     unsafe { image.initialize(block) }
 }
 
+/// The same for a thread whose storage ends at `end`, a multiple of 64, in its stack's last page; answers
+/// the address of the storage, too, where the stack ends.
+///
+/// # Safety
+/// As [`thread_storage`].
+pub unsafe fn thread_storage_below(end: usize) -> (usize, usize) {
+    let size = match TlsImage::of_program() {
+        Ok(image) => image.layout().size(),
+        Err(error) => panic!("thread-local storage: {error}"),
+    };
+    let block = end - size.next_multiple_of(64);
+    // SAFETY: the caller's promise.
+    let thread_pointer = unsafe { thread_storage(ptr::with_exposed_provenance_mut(block)) };
+    (thread_pointer, block)
+}
+
 extern "C" fn start(handoff: usize, len: usize, ipc_buffer: usize) -> ! {
     // Leaked: the first thread never ends.
     let tls = &raw mut lock_api::MutexGuard::leak(FIRST_TLS.lock()).0;
@@ -121,6 +137,8 @@ fn run(handoff: &'static [u8]) -> Result<core::convert::Infallible, String> {
     let archive = Archive::open(archive, &spec.archive_key)
         .map_err(|error| format!("the module archive was refused: {error}"))?;
     let platform = Sel4::new(&handoff, &spec, pool_memory)?;
+    #[cfg(feature = "bench")]
+    crate::bench::timer(&platform);
     let server = Server::new(platform, &spec, ObjectId(handoff.server), archive)?;
     // Leaked: the fault thread never ends.
     let forever: &'static Arc<Server<Sel4>> = Box::leak(Box::new(server.clone()));
@@ -190,7 +208,7 @@ fn start_fault_thread(
     start_service_thread(
         pool,
         vspace::SERVICE,
-        prio,
+        (prio, 0),
         (cspace::root(), 0),
         fault_thread,
         argument,
@@ -199,11 +217,11 @@ fn start_fault_thread(
 
 /// Makes and starts a thread of the server itself. Its IPC buffer is at `control`, where
 /// nothing is mapped yet up to the page behind its stack; it has to name it before it sends a message.
-/// Its CSpace is a CNode with a guard of so many zeros.
+/// It can give others a priority up to `highest`. Its CSpace is a CNode with a guard of so many zeros.
 pub fn start_service_thread(
     pool: cap::Untyped,
     control: usize,
-    prio: u8,
+    (prio, highest): (u8, u8),
     (root, guard_bits): (cap::CNode, usize),
     function: extern "C" fn(usize) -> !,
     argument: usize,
@@ -225,7 +243,7 @@ pub fn start_service_thread(
         cap::Granule::from_bits(control_frame),
     )
     .map_err(refused)?;
-    tcb.tcb_set_sched_params(cap::Tcb::from_bits(slot::TCB), 0, u64::from(prio))
+    tcb.tcb_set_sched_params(cap::Tcb::from_bits(slot::TCB), highest.into(), prio.into())
         .map_err(refused)?;
     // SAFETY: the page was mapped for this, just now.
     let thread_pointer =

@@ -12,7 +12,7 @@ use sel4::{AbsoluteCPtr, CNodeCapData, ObjectBlueprint, cap};
 use wasm_handoff::{OWN_BITS, ROOT_BITS, slot};
 use wasm_server_core::platform::Failure;
 
-use crate::lock::WordLock;
+use crate::lock::InnerLock;
 
 /// Bits of a capability pointer that name a slot in one of the CNodes.
 const SLOT_BITS: usize = 64 - ROOT_BITS;
@@ -20,7 +20,7 @@ const SLOT_BITS: usize = 64 - ROOT_BITS;
 /// The next free slot of the server's own CNode. What is put there stays.
 static NEXT_OWN: AtomicU64 = AtomicU64::new(0);
 /// Which slots of the root CNode are taken.
-static TAKEN: Mutex<WordLock, [u64; (1 << ROOT_BITS) / 64]> =
+static TAKEN: Mutex<InnerLock, [u64; (1 << ROOT_BITS) / 64]> =
     Mutex::new([0; (1 << ROOT_BITS) / 64]);
 
 /// The root CNode.
@@ -106,9 +106,22 @@ impl Directory {
 
     /// The capability pointers of its slots.
     pub fn slots(&self) -> Range<u64> {
-        let first = self.index << SLOT_BITS;
-        first..first + (1 << self.bits)
+        slots(self.index, self.bits)
     }
+
+    /// Has it vanish with what is in it.
+    pub fn delete(self) {
+        // Cannot fail: the slot holds the CNode.
+        let _ = root()
+            .absolute_cptr_from_bits_with_depth(self.index, ROOT_BITS)
+            .delete();
+    }
+}
+
+/// The capability pointers of the slots of the CNode with this number and `1 << bits` slots.
+pub fn slots(number: u64, bits: usize) -> Range<u64> {
+    let first = number << SLOT_BITS;
+    first..first + (1 << bits)
 }
 
 /// Its slot of the root CNode is free again. The CNode has gone with the memory it was made of.
@@ -119,7 +132,7 @@ impl Drop for Directory {
 }
 
 /// Where a guest's CNode is made; the lock is held until it has moved on.
-static SCRATCH: Mutex<WordLock, Option<u64>> = Mutex::new(None);
+static SCRATCH: Mutex<InnerLock, Option<u64>> = Mutex::new(None);
 
 /// The usual reason why a retype fails.
 pub fn no_memory(error: sel4::Error) -> Failure {

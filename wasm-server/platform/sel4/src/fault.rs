@@ -2,12 +2,14 @@
 //! The fault thread: what guests' threads raise, from a division by zero to a touched guard page,
 //! arrives here as a message.
 //!
-//! A trap of wasm code is sent back into wasmtime's handler on the thread that raised it. A touched
-//! hole in a guest's memory is filled. A write of the server's to a guest's read-only window, in the
+//! A page of a guest's that is touched for the first time is made and mapped, and a hole in its memory
+//! is filled, whoever touches it. A trap of wasm code is sent back into wasmtime's handler on the
+//! thread that raised it. A write of the server's to a guest's read-only window, in the
 //! guest's name, ends the guest. Anything else is a fault of the server itself, which it does
 //! not survive: the root task reports it and starts the server again.
 //!
-//! The thread has nothing else to do, holds no lock across a message, and never calls wasmtime.
+//! The thread has nothing else to do, holds no lock across a message, and never calls wasmtime. The
+//! locks that it takes are never held by a thread that waits for it (see [`crate::lock`]).
 
 use core::{
     mem,
@@ -48,7 +50,7 @@ pub fn serve(platform: &Sel4) -> ! {
         let fault = sel4::with_ipc_buffer(|buffer| Fault::new(buffer, &info));
         let resumed = match &fault {
             Fault::VmFault(fault)
-                if !fault.is_prefetch() && fill_hole(platform, fault.addr() as usize) =>
+                if !fault.is_prefetch() && touch(platform, fault.addr() as usize) =>
             {
                 sel4::with_ipc_buffer_mut(|buffer| {
                     sel4::reply(buffer, MessageInfo::new(0, 0, 0, 0))
@@ -69,11 +71,11 @@ pub fn serve(platform: &Sel4) -> ! {
     }
 }
 
-/// Whether the fault at this address is mended: it was in a hole of some guest's memory.
-fn fill_hole(platform: &Sel4, address: usize) -> bool {
+/// Whether the fault at this address is mended: it was at a page of some guest's that is there now.
+fn touch(platform: &Sel4, address: usize) -> bool {
     platform
         .space_at(address)
-        .is_some_and(|space| space.fill_hole(address))
+        .is_some_and(|space| space.touch(address))
 }
 
 /// Sends the thread of guest `number`, which was stopped at `ip`, into wasmtime's trap handler.

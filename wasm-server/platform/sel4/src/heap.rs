@@ -11,7 +11,10 @@ use dlmalloc::Dlmalloc;
 use lock_api::Mutex;
 use wasm_handoff::Range;
 
-use crate::lock::WordLock;
+use crate::{
+    arena::{self, Owner},
+    lock::InnerLock,
+};
 
 /// Gives the whole range away at the first request.
 struct Arena {
@@ -71,7 +74,7 @@ pub fn usage() -> (u64, u64) {
     (size as u64, used as u64)
 }
 
-struct Heap(Mutex<WordLock, Dlmalloc<Arena>>);
+struct Heap(Mutex<InnerLock, Dlmalloc<Arena>>);
 
 #[global_allocator]
 static HEAP: Heap = Heap(Mutex::new(Dlmalloc::new_with_allocator(Arena {
@@ -89,50 +92,107 @@ pub fn init(range: Range) {
     });
 }
 
+/// Allocates a zeroed block of the server's heap, whoever is charged.
+pub fn allocate_zeroed(layout: Layout) -> *mut u8 {
+    // SAFETY: a layout has a valid size and alignment.
+    HEAP.count(layout, |heap| unsafe {
+        heap.calloc(layout.size(), layout.align())
+    })
+}
+
+/// Frees a block of the server's heap.
+///
+/// # Safety
+/// It was allocated there with this layout, and nobody uses it any more.
+pub unsafe fn free(pointer: *mut u8, layout: Layout) {
+    USED.fetch_sub(layout.size(), Ordering::Relaxed);
+    // SAFETY: the caller's promise.
+    unsafe {
+        HEAP.0.lock().free(pointer, layout.size(), layout.align());
+    }
+}
+
 impl Heap {
     /// Makes an allocation under the lock, and counts it.
-    fn count(size: usize, allocate: impl FnOnce() -> *mut u8) -> *mut u8 {
-        let pointer = allocate();
+    fn count(
+        &self,
+        layout: Layout,
+        allocate: impl FnOnce(&mut Dlmalloc<Arena>) -> *mut u8,
+    ) -> *mut u8 {
+        let pointer = allocate(&mut self.0.lock());
         if !pointer.is_null() {
-            USED.fetch_add(size, Ordering::Relaxed);
+            USED.fetch_add(layout.size(), Ordering::Relaxed);
         }
         pointer
     }
 }
 
-// SAFETY: dlmalloc's own contract, behind a lock.
+// SAFETY: dlmalloc's own contract, behind a lock or in an arena that is one thread's; a block goes back
+// to where it came from.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the layout is valid, as the trait demands of the caller.
-        Self::count(layout.size(), || unsafe {
-            self.0.lock().malloc(layout.size(), layout.align())
+        if arena::is_charged() {
+            // SAFETY: the layout is valid, as the trait demands of the caller.
+            return unsafe { arena::allocate(layout, false) };
+        }
+        // SAFETY: as above.
+        self.count(layout, |heap| unsafe {
+            heap.malloc(layout.size(), layout.align())
         })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above.
-        Self::count(layout.size(), || unsafe {
-            self.0.lock().calloc(layout.size(), layout.align())
-        })
+        if arena::is_charged() {
+            // SAFETY: as above.
+            return unsafe { arena::allocate(layout, true) };
+        }
+        allocate_zeroed(layout)
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        USED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the pointer came from `alloc` with this layout, as the trait demands of the caller.
-        unsafe { self.0.lock().free(pointer, layout.size(), layout.align()) }
+        match arena::owner_of(pointer) {
+            // SAFETY: the pointer came from `alloc` with this layout, as the trait demands of the caller.
+            Owner::Server => unsafe { free(pointer, layout) },
+            // SAFETY: as above.
+            Owner::Arena => unsafe { arena::free(pointer, layout) },
+            Owner::Spill => arena::free_spill(pointer),
+            Owner::Other => {}
+        }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above, and `size` is not 0.
-        let moved = unsafe {
-            self.0
-                .lock()
-                .realloc(pointer, layout.size(), layout.align(), size)
-        };
-        if !moved.is_null() {
-            USED.fetch_add(size, Ordering::Relaxed);
-            USED.fetch_sub(layout.size(), Ordering::Relaxed);
+        let owner = arena::owner_of(pointer);
+        if owner == Owner::Server {
+            // SAFETY: as above, and `size` is not 0.
+            let moved = unsafe {
+                self.0
+                    .lock()
+                    .realloc(pointer, layout.size(), layout.align(), size)
+            };
+            if !moved.is_null() {
+                USED.fetch_add(size, Ordering::Relaxed);
+                USED.fetch_sub(layout.size(), Ordering::Relaxed);
+            }
+            return moved;
         }
-        moved
+        if owner == Owner::Arena {
+            // SAFETY: as above.
+            let moved = unsafe { arena::reallocate(pointer, layout, size) };
+            if !moved.is_null() {
+                return moved;
+            }
+        }
+        // SAFETY: the size is valid for the alignment, as the trait demands of the caller.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        // SAFETY: the new block is another one, both have so many bytes, and the old one is the caller's
+        // to give up.
+        unsafe {
+            let moved = self.alloc(wanted);
+            if !moved.is_null() {
+                ptr::copy_nonoverlapping(pointer, moved, layout.size().min(size));
+                self.dealloc(pointer, layout);
+            }
+            moved
+        }
     }
 }

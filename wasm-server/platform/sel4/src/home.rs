@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A guest's thread and its notification, beside its address space.
 
-use alloc::{boxed::Box, format, sync::Arc};
+use alloc::{format, sync::Arc};
 use core::{
     cell::RefCell,
     ptr,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use sel4::{CNodeCapData, CPtr, CapRights, IpcBuffer, ObjectBlueprint, cap};
+use sel4::{CNodeCapData, CPtr, IpcBuffer, ObjectBlueprint, cap};
 use sel4_tls::ThreadStart;
 use wasm_handoff::slot;
 use wasm_server_core::{
@@ -16,7 +16,15 @@ use wasm_server_core::{
     platform::{BadAddress, Failure, Home, MemoryUsage},
 };
 
-use crate::{account::Account, boot, cspace, platform::Sel4, region::Region, space::Space};
+use crate::{
+    account::{Account, PAGE},
+    arena, boot, cspace,
+    place::Place,
+    platform::Sel4,
+    region::Region,
+    space::Space,
+    steps::{Step, mark},
+};
 
 /// Bytes of stack below what wasm code may use: for the hostcalls it makes at that depth, and for
 /// the report of its trap.
@@ -27,38 +35,39 @@ pub struct Sel4Home {
     pub space: Arc<Space>,
     tcb: cap::Tcb,
     notification: cap::Notification,
+    /// The page with thread-local storage and IPC buffer.
+    control: usize,
     finished: AtomicBool,
 }
 
+/// The address of the IPC buffer in its page, which is also the stack's last.
+fn ipc_buffer(control: usize) -> usize {
+    control + PAGE - boot::IPC_BUFFER_BYTES
+}
+
 impl Sel4Home {
-    /// Makes everything a guest's thread needs out of its budget.
+    /// Makes everything a guest's thread needs, in a place of its own, out of its budget.
     pub fn new(
-        pool: cap::Untyped,
+        place: Place,
         account: Account,
         stack: u32,
         highest: u8,
         prio: u8,
     ) -> Result<Self, Failure> {
-        let space = Space::new(pool, account, stack as usize + RESERVE)?;
-        let notification = cap::Notification::from_bits(space.make(ObjectBlueprint::Notification)?);
+        let fault_endpoint = place.fault_endpoint();
+        let space = Space::new(place, account, stack as usize + RESERVE)?;
+        mark(Step::Space);
         let tcb = cap::Tcb::from_bits(space.make(ObjectBlueprint::Tcb)?);
-        let fault_endpoint = space.slot()?;
+        let notification = cap::Notification::from_bits(space.make(ObjectBlueprint::Notification)?);
         let refused = |_| Failure::Refused("its thread");
-        cspace::path(fault_endpoint)
-            .mint(
-                &cspace::path(slot::FAULT_ENDPOINT),
-                CapRights::new(false, true, false, true),
-                space.number(),
-            )
-            .map_err(refused)?;
-        let (control, control_frame) = space.make_control()?;
+        let (control, frame) = space.control();
         tcb.tcb_configure(
             CPtr::from_bits(fault_endpoint),
             cspace::root(),
             CNodeCapData::new(0, 0),
             cap::VSpace::from_bits(slot::VSPACE),
-            control as u64,
-            control_frame,
+            ipc_buffer(control) as u64,
+            frame,
         )
         .map_err(refused)?;
         // A guest that starts another gives it its priority, and seL4 5.0.0 asks what the calling thread
@@ -66,33 +75,31 @@ impl Sel4Home {
         let prio = prio.min(highest);
         tcb.tcb_set_sched_params(cap::Tcb::from_bits(slot::TCB), highest.into(), prio.into())
             .map_err(refused)?;
+        mark(Step::Settled);
         Ok(Self {
             space: Arc::new(space),
             tcb,
             notification,
+            control,
             finished: AtomicBool::new(false),
         })
     }
 
     /// Starts the thread in [`main`].
     pub fn launch(&self, guest: Arc<Guest<Sel4>>) -> Result<(), Failure> {
-        let control = self.space.control();
-        // SAFETY: behind the IPC buffer, the page is the thread's alone.
-        let thread_pointer = unsafe {
-            boot::thread_storage(ptr::with_exposed_provenance_mut(
-                control + boot::IPC_BUFFER_BYTES,
-            ))
-        };
-        let argument = Box::into_raw(Box::new(guest));
+        // SAFETY: the page below the IPC buffer is the thread's alone.
+        let (thread_pointer, stack_top) =
+            unsafe { boot::thread_storage_below(ipc_buffer(self.control)) };
+        let argument = Arc::into_raw(guest);
         let start = ThreadStart {
             function: main,
             argument: argument.expose_provenance(),
-            stack_top: self.space.stack_top(),
+            stack_top,
             thread_pointer,
         };
         boot::launch(self.tcb, &start).map_err(|_| {
-            // SAFETY: the thread did not start, so the box is still nobody else's.
-            drop(unsafe { Box::from_raw(argument) });
+            // SAFETY: the thread did not start, so the reference is still nobody else's.
+            drop(unsafe { Arc::from_raw(argument) });
             Failure::Refused("its thread's start")
         })
     }
@@ -107,23 +114,22 @@ impl Sel4Home {
 #[thread_local]
 static GUEST: RefCell<Option<Arc<Guest<Sel4>>>> = RefCell::new(None);
 
-/// The address space of the guest that runs on this thread.
-pub fn current_space() -> Option<Arc<Space>> {
-    GUEST
-        .borrow()
-        .as_ref()
-        .map(|guest| guest.home.space.clone())
+/// Uses the address space of the guest that runs on this thread, if one does.
+pub fn with_space<R>(f: impl FnOnce(&Space) -> R) -> Option<R> {
+    let guest = GUEST.borrow();
+    guest.as_ref().map(|guest| f(&guest.home.space))
 }
 
 /// The first code of a guest's thread.
 extern "C" fn main(argument: usize) -> ! {
-    // SAFETY: what `launch` made of its box, for this call alone.
-    let guest: Arc<Guest<Sel4>> =
-        *unsafe { Box::from_raw(ptr::with_exposed_provenance_mut(argument)) };
-    let control = guest.home.space.control();
+    mark(Step::Thread);
+    // SAFETY: the reference that `launch` gave up, for this call alone.
+    let guest: Arc<Guest<Sel4>> = unsafe { Arc::from_raw(ptr::with_exposed_provenance(argument)) };
+    let buffer = ipc_buffer(guest.home.control);
     // SAFETY: the thread's own IPC buffer, as configured; nobody else has a reference to it, and the
     // page is there for as long as the thread.
-    sel4::set_ipc_buffer(unsafe { &mut *ptr::with_exposed_provenance_mut::<IpcBuffer>(control) });
+    sel4::set_ipc_buffer(unsafe { &mut *ptr::with_exposed_provenance_mut::<IpcBuffer>(buffer) });
+    arena::enter(guest.home.space.arena());
     GUEST.replace(Some(guest.clone()));
     guest.run();
     drop(guest);
@@ -132,6 +138,8 @@ extern "C" fn main(argument: usize) -> ! {
 
 /// Where a guest's thread goes on that wrote where it must not, in code of the server.
 pub extern "C" fn abandoned(ip: usize, address: usize) -> ! {
+    // What is noted from here on outlives the guest.
+    arena::leave();
     let guest = GUEST.borrow().clone();
     let Some(guest) = guest else {
         panic!("no guest runs on the thread that faulted at {ip:#x}")
@@ -146,6 +154,7 @@ pub extern "C" fn abandoned(ip: usize, address: usize) -> ! {
 
 /// The end of a guest's thread.
 fn finish() -> ! {
+    mark(Step::Finish);
     let Some(guest) = GUEST.replace(None) else {
         panic!("a thread that is no guest's finishes as one")
     };
@@ -194,11 +203,11 @@ impl Home for Sel4Home {
     }
 
     fn charged<R>(&self, f: impl FnOnce() -> R) -> R {
-        f()
+        arena::charge(true, f)
     }
 
     fn uncharged<R>(f: impl FnOnce() -> R) -> R {
-        f()
+        arena::charge(false, f)
     }
 
     fn make_region(&self, bytes: u32) -> Result<Region, Failure> {

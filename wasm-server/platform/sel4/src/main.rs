@@ -12,6 +12,7 @@ extern crate alloc;
 
 mod access;
 mod account;
+mod arena;
 #[cfg(feature = "bench")]
 mod bench;
 mod boot;
@@ -24,10 +25,13 @@ mod heap;
 mod home;
 mod lock;
 mod memory;
+mod pages;
+mod place;
 mod platform;
 mod pool;
 mod region;
 mod space;
+mod steps;
 mod symbols;
 mod vspace;
 

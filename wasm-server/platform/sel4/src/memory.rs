@@ -4,19 +4,33 @@
 use alloc::{
     boxed::Box,
     string::{String, ToString},
-    sync::Arc,
 };
 use core::ptr;
 
 use wasm_engine::{MEMORY_GUARD, MEMORY_RESERVATION};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
-use crate::{home, space::Space};
+use crate::{
+    arena, home,
+    space::Space,
+    steps::{Step, mark},
+};
 
 /// Makes the one memory of the guest whose thread asks.
 pub struct Memories;
 
-struct Memory(Arc<Space>);
+/// The memory of the guest whose thread asks: it holds nothing that would be left behind when the thread
+/// ends in the midst of things.
+struct Memory;
+
+impl Memory {
+    fn of_guest<R>(f: impl FnOnce(&Space) -> R) -> R {
+        match home::with_space(f) {
+            Some(result) => result,
+            None => panic!("the memory of a guest is used on a thread that is no guest's"),
+        }
+    }
+}
 
 // SAFETY: the memory is the part of the address space that is set aside for this guest: it has the
 // reservation and the guard (`space`), nothing in it is mapped beyond its size, fresh frames are zero,
@@ -36,21 +50,24 @@ unsafe impl MemoryCreator for Memories {
         {
             return Err("the reservation is larger than a guest's address space".to_string());
         }
-        let space = home::current_space().ok_or("memory is for guests")?;
-        if space.size() != 0 {
-            return Err("a guest has one memory".to_string());
-        }
-        space
-            .grow_to(minimum)
-            .map_err(|failure| failure.to_string())?;
-        Ok(Box::new(Memory(space)))
+        mark(Step::Memory);
+        let grown = home::with_space(|space| {
+            if space.size() != 0 {
+                return Err("a guest has one memory".to_string());
+            }
+            // What is noted of the address space outlives the thread.
+            arena::charge(false, || space.grow_to(minimum)).map_err(|failure| failure.to_string())
+        });
+        grown.ok_or("memory is for guests")??;
+        mark(Step::Grown);
+        Ok(Box::new(Memory))
     }
 }
 
 // SAFETY: as above.
 unsafe impl LinearMemory for Memory {
     fn byte_size(&self) -> usize {
-        self.0.size()
+        Self::of_guest(Space::size)
     }
 
     fn byte_capacity(&self) -> usize {
@@ -58,12 +75,11 @@ unsafe impl LinearMemory for Memory {
     }
 
     fn grow_to(&mut self, size: usize) -> wasmtime::Result<()> {
-        self.0
-            .grow_to(size)
+        Self::of_guest(|space| arena::charge(false, || space.grow_to(size)))
             .map_err(|failure| wasmtime::Error::msg(failure.to_string()))
     }
 
     fn as_ptr(&self) -> *mut u8 {
-        ptr::with_exposed_provenance_mut(self.0.memory())
+        ptr::with_exposed_provenance_mut(Self::of_guest(Space::memory))
     }
 }

@@ -16,8 +16,17 @@ use wasm_server_core::{
 use wasmtime::{Config, Engine, Module};
 
 use crate::{
-    account::Account, clock, code::Code, console, cspace, heap, home::Sel4Home, lock::WordLock,
-    memory::Memories, region::Region, space::Space,
+    account::Account,
+    clock,
+    code::Code,
+    console, cspace, heap,
+    home::Sel4Home,
+    lock::{SpaceLock, WordLock},
+    memory::Memories,
+    place::Place,
+    region::Region,
+    space::Space,
+    steps::{Step, mark},
 };
 
 /// Badge of the timer's interrupt on the service thread's notification.
@@ -31,7 +40,8 @@ pub struct Sel4 {
     timer: Option<cap::IrqHandler>,
     prio: u8,
     untypeds: Vec<Given>,
-    threads: Mutex<WordLock, Vec<Thread>>,
+    /// By the number of the guest.
+    threads: Mutex<SpaceLock, Vec<Option<Thread>>>,
 }
 
 /// An untyped that the spec gives to a guest or channel.
@@ -110,28 +120,25 @@ impl Sel4 {
     /// The thread and address space of the guest with this number.
     pub fn thread(&self, number: u64) -> Option<(cap::Tcb, Arc<Space>)> {
         let threads = self.threads.lock();
-        threads
-            .iter()
-            .find(|t| t.space.number() == number)
-            .map(|t| (t.tcb, t.space.clone()))
+        let thread = threads.get(number as usize)?.as_ref()?;
+        Some((thread.tcb, thread.space.clone()))
     }
 
     /// The address space that an address is in.
     pub fn space_at(&self, address: usize) -> Option<Arc<Space>> {
-        self.threads
-            .lock()
-            .iter()
-            .find(|t| t.space.contains(address))
-            .map(|t| t.space.clone())
+        let number = Place::at(address)?;
+        let threads = self.threads.lock();
+        let thread = threads.get(number)?.as_ref()?;
+        Some(thread.space.clone())
     }
 
     /// The name of the guest with this number.
     pub fn name_of(&self, number: u64) -> String {
         let threads = self.threads.lock();
-        threads
-            .iter()
-            .find(|t| t.space.number() == number)
-            .map_or_else(|| "?".into(), |t| t.name.clone())
+        match threads.get(number as usize) {
+            Some(Some(thread)) => thread.name.clone(),
+            _ => "?".into(),
+        }
     }
 
     fn untyped(&self, object: ObjectId) -> Result<&Given, Failure> {
@@ -198,37 +205,54 @@ impl Platform for Sel4 {
     }
 
     fn settle(&self, params: HomeParams<'_, Sel4Home>) -> Result<Sel4Home, Failure> {
+        mark(Step::Settle);
+        let place = Place::take(self.pool)?;
         let account = match params.budget {
             Budget::Untyped(object) => {
                 let given = self.untyped(object)?;
-                Account::new(given.untyped, given.bits, None)?
+                Account::new(given.untyped, given.bits, None, place.slots())
             }
             Budget::Part { of, bits } => {
                 let bits = usize::from(bits);
-                Account::new(of.space.lend(bits)?, bits, Some(of.space.clone()))?
+                let untyped = of.space.lend(bits)?;
+                Account::new(untyped, bits, Some(of.space.clone()), place.slots())
             }
         };
         let highest = self.prio.saturating_sub(1);
-        Sel4Home::new(self.pool, account, params.stack, highest, params.prio)
+        Sel4Home::new(place, account, params.stack, highest, params.prio)
     }
 
     fn launch(&self, guest: Arc<Guest<Self>>) -> Result<(), Failure> {
+        mark(Step::Launch);
         let home = &guest.home;
+        let number = home.space.number() as usize;
         let thread = Thread {
             tcb: home.tcb(),
             space: home.space.clone(),
             name: guest.name().into(),
         };
-        self.threads.lock().push(thread);
+        let mut threads = self.threads.lock();
+        if threads.len() <= number {
+            threads.resize_with(number + 1, || None);
+        }
+        threads[number] = Some(thread);
+        drop(threads);
         home.launch(guest.clone())
     }
 
     fn evict(&self, guest: &Guest<Self>) {
+        #[cfg(feature = "bench")]
+        crate::bench::steps::print(guest.name());
+        mark(Step::Evict);
         let space = &guest.home.space;
-        self.threads
+        let thread = self
+            .threads
             .lock()
-            .retain(|t| t.space.number() != space.number());
+            .get_mut(space.number() as usize)
+            .and_then(Option::take);
         space.close();
+        drop(thread);
+        mark(Step::Evicted);
     }
 
     fn make_region(&self, budget: ObjectId, bytes: u32) -> Result<Region, Failure> {

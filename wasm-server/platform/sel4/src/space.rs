@@ -2,51 +2,59 @@
 //! The address space of one guest inside the server's: stack, linear memory, windows, and the
 //! server's own view of the regions that the guest made.
 //!
-//! Each guest has [`SPAN`] bytes of addresses, with page tables of its own below the first level:
+//! Each guest has a [`Place`], which is laid out like this:
 //!
 //! | from | what |
 //! |---|---|
 //! | 0 | unmapped |
-//! | [`CONTROL`] | one page: IPC buffer, then thread-local storage |
 //! | [`SCRATCH`] | frames that are being zeroed |
-//! | [`STACK`] | stack |
+//! | [`ARENA`] | the guest's own heap, as far as it has grown |
 //! | unmapped page | |
-//! | next MiB | linear memory: 4 GiB and a guard of 32 MiB, mapped as far as it has grown |
+//! | [`STACK`] | stack; at its end thread-local storage and the IPC buffer, in the same page |
+//! | unmapped page | |
+//! | next MiB | linear memory: 4 GiB and a guard of 32 MiB, as far as it has grown |
 //! | [`VIEWS`] | regions, as far as the server has read or written them |
+//!
+//! Arena, stack and linear memory are promised by the budget, and made page by page as they are
+//! touched: the fault thread maps a page that is not there yet. What every guest touches before it
+//! runs is there from the start.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::{
+    alloc::Layout,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use lock_api::Mutex;
-use sel4::{CapRights, ObjectBlueprint, cap};
+use sel4::{ObjectBlueprint, cap};
 use wasm_server_core::platform::{Failure, MemoryUsage};
 
 use crate::{
     access,
-    account::{Account, PAGE, UNIT, frame},
-    cspace,
-    lock::WordLock,
+    account::{Account, PAGE, UNIT},
+    arena::Spills,
+    lock::{SpaceLock, SpillLock},
+    pages::{self, Pages},
+    place::{Place, SPAN},
     region::{Chunk, Region},
-    vspace::{self, TableLevel},
 };
 
-/// Bytes of addresses of one guest.
-pub const SPAN: usize = 8 << 30;
-/// Offset of the page with IPC buffer and thread-local storage.
-const CONTROL: usize = PAGE;
 /// Offset of a page of wasm that is mapped to be zeroed.
-const SCRATCH: usize = 2 * PAGE;
+const SCRATCH: usize = PAGE;
+/// Offset of the guest's own heap.
+const ARENA: usize = 128 << 10;
+/// Bytes of it at most.
+pub const ARENA_BYTES: usize = 512 << 10;
 /// Offset of the stack; the page before is its guard.
-const STACK: usize = SCRATCH + WASM_PAGE + PAGE;
+const STACK: usize = ARENA + ARENA_BYTES + PAGE;
+/// Pages at the stack's end and at the arena's start that are there from the start.
+const FIRST_PAGES: usize = 2;
 /// Linear memories start at a multiple of this.
 const MEMORY_ALIGN: usize = 1 << 20;
 /// Offset of the views; what is before holds the largest stack and memory.
 const VIEWS: usize = 6 << 30;
 /// Bytes of stack at most.
 const MAX_STACK: usize = 1 << 30;
-/// First address of the first guest; a multiple of what one top-level entry covers, so that no page
-/// table is shared with what the root task mapped.
-const FIRST: usize = 512 << 30;
 
 /// Bytes of a page of wasm: what memories grow by, and regions consist of. Its frames' capabilities are
 /// in a unit of slots.
@@ -56,81 +64,57 @@ pub const WASM_PAGE: usize = PAGE * UNIT as usize;
 pub struct Space {
     number: u64,
     start: usize,
-    stack_top: usize,
+    /// The last page of the stack.
+    control: usize,
     memory: usize,
-    /// Bytes of linear memory; all of them are mapped, or holes.
+    /// Bytes of linear memory; all of them are mapped, promised, or holes.
     size: AtomicUsize,
-    inner: Mutex<WordLock, Inner>,
+    inner: Mutex<SpaceLock, Inner>,
+    /// What the arena had no room for, on the server's heap.
+    spills: Mutex<SpillLock, Spills>,
 }
 
 struct Inner {
-    account: Account,
-    /// Page tables reach from the start to here, and from [`VIEWS`] to there.
-    tables_to: usize,
-    view_tables_to: usize,
-    /// The linear memory, by wasm pages.
-    pages: Vec<Page>,
-    /// What the next growth of the memory is, if not fresh frames.
-    staged: Option<(Arc<Region>, bool)>,
-    /// Where windows were and no other is: the first wasm page, and how many.
-    holes: Vec<(usize, usize)>,
-    /// The private page that holes show; made with the first window, so that it is always there.
-    spare: Option<u64>,
-    /// Frames that a region gave back, zeroed.
-    kept: Vec<Chunk>,
+    /// What is mapped, and the budget.
+    pages: Pages,
+    /// Given back when everything made for the guest is.
+    place: Option<Place>,
     /// Where the next view is.
     next_view: usize,
 }
 
-/// What a page of the linear memory is, each with the first of its slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Page {
-    /// The guest's own.
-    Own,
-    /// A window, whose slots hold copies of a region's frames.
-    Window(u64),
-    /// It was a window. Its slots hold copies of the spare frame, as far as they were touched, and are
-    /// empty if it is `clean`.
-    Hole { slots: u64, clean: bool },
-}
-
 impl Space {
-    /// Makes the address space of a guest with `stack` bytes of stack, mapped. Everything comes from
-    /// `account`; page tables that guests share come from `pool`.
-    pub fn new(pool: cap::Untyped, account: Account, stack: usize) -> Result<Self, Failure> {
+    /// Makes the address space of a guest with `stack` bytes of stack, in a place of its own.
+    /// Everything comes from `account`.
+    pub fn new(place: Place, account: Account, stack: usize) -> Result<Self, Failure> {
         if stack > MAX_STACK {
             return Err(Failure::Refused("a stack of that size"));
         }
-        let number = account.number();
-        let start = FIRST + (number as usize - 1) * SPAN;
-        let stack = stack.next_multiple_of(PAGE);
-        let memory = start + (STACK + stack + PAGE).next_multiple_of(MEMORY_ALIGN);
-        let space = Self {
+        let (number, start) = (place.number(), place.start());
+        // The last page has the IPC buffer and thread-local storage, too.
+        let end = start + STACK + (stack + PAGE).next_multiple_of(PAGE);
+        let memory = start + (end - start + PAGE).next_multiple_of(MEMORY_ALIGN);
+        let layout = pages::Layout {
+            start,
+            arena: start + ARENA,
+            stack: start + STACK..end,
+            memory,
+            views: start + VIEWS,
+        };
+        let pages = Pages::new(account, &layout, FIRST_PAGES)?;
+        Ok(Self {
             number,
             start,
-            stack_top: start + STACK + stack,
+            control: end - PAGE,
             memory,
             size: AtomicUsize::new(0),
             inner: Mutex::new(Inner {
-                account,
-                tables_to: start,
-                view_tables_to: start + VIEWS,
-                pages: Vec::new(),
-                staged: None,
-                holes: Vec::new(),
-                spare: None,
-                kept: Vec::new(),
+                pages,
+                place: Some(place),
                 next_view: start + VIEWS,
             }),
-        };
-        vspace::cover(pool, start)?;
-        let mut inner = space.inner.lock();
-        inner.ensure_tables(memory)?;
-        for page in (start + STACK..space.stack_top).step_by(PAGE) {
-            inner.map_fresh(page)?;
-        }
-        drop(inner);
-        Ok(space)
+            spills: Mutex::new(Spills::default()),
+        })
     }
 
     /// The guest's number, from 1.
@@ -141,29 +125,22 @@ impl Space {
     /// Takes back everything that was made for it; its addresses are free for another guest.
     pub fn close(&self) {
         let mut inner = self.inner.lock();
-        inner.pages.clear();
-        inner.holes.clear();
-        inner.kept.clear();
-        inner.spare = None;
-        inner.account.close();
+        inner.pages.close();
+        inner.place = None;
+        drop(inner);
+        *self.spills.lock() = Spills::default();
     }
 
-    /// Maps the page with IPC buffer and thread-local storage; answers its address and the capability
-    /// of its frame. Once.
-    pub fn make_control(&self) -> Result<(usize, cap::Granule), Failure> {
-        let control = self.control();
-        let frame = self.inner.lock().map_fresh(control)?;
-        Ok((control, cap::Granule::from_bits(frame)))
+    /// The address of the page with thread-local storage and IPC buffer, and the capability of its
+    /// frame.
+    pub fn control(&self) -> (usize, cap::Granule) {
+        let frame = self.inner.lock().pages.last_of_stack();
+        (self.control, cap::Granule::from_bits(frame))
     }
 
-    /// The address of the page with IPC buffer and thread-local storage.
-    pub fn control(&self) -> usize {
-        self.start + CONTROL
-    }
-
-    /// End of the stack.
-    pub fn stack_top(&self) -> usize {
-        self.stack_top
+    /// First address of the guest's own heap.
+    pub fn arena(&self) -> usize {
+        self.start + ARENA
     }
 
     /// First address of the linear memory.
@@ -184,38 +161,35 @@ impl Space {
     /// What of the budget is spent.
     pub fn usage(&self) -> MemoryUsage {
         let inner = self.inner.lock();
-        inner.account.usage(inner.kept.len() * UNIT as usize)
+        inner.pages.account.usage(inner.pages.kept())
     }
 
     /// Makes one kernel object; answers its capability pointer.
     pub fn make(&self, blueprint: ObjectBlueprint) -> Result<u64, Failure> {
-        self.inner.lock().account.make(blueprint)
-    }
-
-    /// An empty slot.
-    pub fn slot(&self) -> Result<u64, Failure> {
-        self.inner.lock().account.take_slots(1)
+        self.inner.lock().pages.account.make(blueprint)
     }
 
     /// An untyped of `1 << bits` bytes for a child.
     pub fn lend(&self, bits: usize) -> Result<cap::Untyped, Failure> {
-        self.inner.lock().account.lend(bits)
+        self.inner.lock().pages.account.lend(bits)
     }
 
     /// A child's untyped is back, with nothing left of what was made of it.
     pub fn take_back(&self, untyped: cap::Untyped) {
-        self.inner.lock().account.take_back(untyped);
+        self.inner.lock().pages.account.take_back(untyped);
     }
 
     /// Frames for a region.
     pub fn take_chunks(&self, count: usize) -> Result<Vec<Chunk>, Failure> {
-        let mut inner = self.inner.lock();
-        inner.take_chunks(count)
+        self.inner.lock().pages.take_chunks(count)
     }
 
     /// Keeps the frames of a region that is gone, for the next one or for the memory.
     pub fn keep(&self, chunks: impl Iterator<Item = Chunk>) {
         let mut inner = self.inner.lock();
+        if !inner.pages.account.is_open() {
+            return;
+        }
         for chunk in chunks {
             chunk.revoke();
             let view = chunk.view();
@@ -231,7 +205,7 @@ impl Space {
             if scratch.is_some() {
                 chunk.unmap();
             }
-            inner.kept.push(chunk);
+            inner.pages.keep(chunk);
         }
     }
 
@@ -243,10 +217,10 @@ impl Space {
             return Ok(view);
         }
         let view = inner.next_view;
-        if view + WASM_PAGE > self.start + SPAN {
+        if !inner.pages.account.is_open() || view + WASM_PAGE > self.start + SPAN {
             return Err(Failure::Exhausted("addresses for its view of a region"));
         }
-        inner.ensure_view_tables(view + WASM_PAGE)?;
+        inner.pages.ensure_view_tables(view + WASM_PAGE)?;
         chunk.map(view)?;
         inner.next_view += WASM_PAGE;
         Ok(view)
@@ -254,23 +228,22 @@ impl Space {
 
     /// See [`wasm_server_core::platform::Home::stage`].
     pub fn stage(&self, region: Option<(&Arc<Region>, bool)>) {
-        self.inner.lock().staged = region.map(|(region, write)| (region.clone(), write));
+        self.inner.lock().pages.staged = region.map(|(region, write)| (region.clone(), write));
     }
 
     /// Grows the linear memory to this many bytes: by the staged region, or by fresh frames.
     pub fn grow_to(&self, size: usize) -> Result<(), Failure> {
         let mut inner = self.inner.lock();
-        let old = self.size();
         let bytes = size
-            .checked_sub(old)
+            .checked_sub(self.size())
             .filter(|bytes| bytes.is_multiple_of(WASM_PAGE))
             .ok_or(Failure::Refused("a memory of that size"))?;
-        match inner.staged.take() {
+        match inner.pages.staged.take() {
             Some((region, write)) if region.bytes() == bytes => {
-                inner.grow_by_window(self.memory + old, &region, write)?;
+                inner.pages.grow_by_window(&region, write)?;
             }
             Some(_) => return Err(Failure::Refused("a window of another size")),
-            None => inner.grow_by_own(self.memory + old, bytes / WASM_PAGE)?,
+            None => inner.pages.grow_by_own(bytes / WASM_PAGE)?,
         }
         self.size.store(size, Ordering::Release);
         Ok(())
@@ -278,202 +251,44 @@ impl Space {
 
     /// See [`wasm_server_core::platform::Home::reuse`].
     pub fn reuse(&self, region: &Region, write: bool) -> Option<usize> {
-        let mut inner = self.inner.lock();
-        let count = region.bytes() / WASM_PAGE;
-        let at = inner.holes.iter().position(|hole| hole.1 == count)?;
-        let (first, _) = inner.holes.swap_remove(at);
-        let address = first * WASM_PAGE;
-        if inner.map_window(self.memory + address, first, region, write) {
-            Some(address)
-        } else {
-            inner.holes.push((first, count));
-            None
-        }
+        let first = self.inner.lock().pages.reuse(region, write)?;
+        Some(first * WASM_PAGE)
     }
 
     /// See [`wasm_server_core::platform::Home::is_private`].
     pub fn is_private(&self, address: usize, len: usize) -> bool {
-        let end = address.saturating_add(len);
-        let inner = self.inner.lock();
-        inner
-            .pages
-            .get(address / WASM_PAGE..end.div_ceil(WASM_PAGE))
-            .is_some_and(|pages| pages.iter().all(|page| *page == Page::Own))
+        self.inner.lock().pages.is_private(address, len)
     }
 
     /// Takes a window's frames away.
     pub fn unmap(&self, address: usize, bytes: usize) {
         let (first, count) = (address / WASM_PAGE, bytes / WASM_PAGE);
-        let mut inner = self.inner.lock();
-        inner.clear(first, count);
-        inner.holes.push((first, count));
+        self.inner.lock().pages.unmap(first, count);
     }
 
-    /// A fault at this address of the server: if it is a page of a hole, the spare page is there
-    /// afterwards, and the instruction can be tried again.
-    pub fn fill_hole(&self, address: usize) -> bool {
-        let Some(offset) = address.checked_sub(self.memory) else {
-            return false;
-        };
-        let mut inner = self.inner.lock();
-        let spare = inner.spare;
-        let (Some(Page::Hole { slots, clean }), Some(spare)) =
-            (inner.pages.get_mut(offset / WASM_PAGE), spare)
-        else {
-            return false;
-        };
-        let cptr = *slots + (offset % WASM_PAGE / PAGE) as u64;
-        *clean = false;
-        cspace::path(cptr)
-            .copy(&cspace::path(spare), CapRights::read_write())
-            .and_then(|()| vspace::map(cptr, address & !(PAGE - 1), CapRights::read_write()))
-            .is_ok()
-    }
-}
-
-impl Inner {
-    fn ensure_tables(&mut self, end: usize) -> Result<(), Failure> {
-        Self::ensure(&mut self.account, &mut self.tables_to, end)
+    /// A fault at this address of the server: if a page is to be there that was not touched yet, it is
+    /// there afterwards, and the instruction can be tried again.
+    pub fn touch(&self, address: usize) -> bool {
+        self.inner.lock().pages.touch(address)
     }
 
-    fn ensure_view_tables(&mut self, end: usize) -> Result<(), Failure> {
-        Self::ensure(&mut self.account, &mut self.view_tables_to, end)
+    /// Grows the arena by at least so many bytes; answers where, and by how many.
+    pub fn grow_arena(&self, bytes: usize) -> Option<(usize, usize)> {
+        self.inner.lock().pages.grow_arena(bytes)
     }
 
-    /// Has page tables there from a multiple of what the largest covers to `end`.
-    fn ensure(account: &mut Account, to: &mut usize, end: usize) -> Result<(), Failure> {
-        while *to < end {
-            for level in [TableLevel::Directory, TableLevel::Table] {
-                if to.is_multiple_of(level.covers()) {
-                    vspace::map_table(account.make(level.blueprint())?, level, *to)?;
-                }
-            }
-            *to += TableLevel::Table.covers();
-        }
-        Ok(())
+    /// See [`Spills::allocate`].
+    pub fn spill(&self, layout: Layout) -> *mut u8 {
+        self.spills.lock().allocate(layout)
     }
 
-    /// Maps a fresh page; its page tables are there.
-    fn map_fresh(&mut self, address: usize) -> Result<u64, Failure> {
-        let cptr = self.account.make(frame())?;
-        vspace::map(cptr, address, CapRights::read_write())
-            .map_err(|_| Failure::Refused("a page"))?;
-        Ok(cptr)
+    /// See [`Spills::contains`].
+    pub fn is_spill(&self, pointer: *mut u8) -> bool {
+        self.spills.lock().contains(pointer)
     }
 
-    fn take_chunks(&mut self, count: usize) -> Result<Vec<Chunk>, Failure> {
-        let fresh = count.saturating_sub(self.kept.len());
-        // Before anything is made that would have to be given back.
-        if fresh * UNIT as usize > self.account.pages() {
-            return Err(Failure::NoMemory("the pages"));
-        }
-        let mut chunks = self.kept.split_off(self.kept.len() - (count - fresh));
-        for _ in 0..fresh {
-            let slots = self.account.take_slots(UNIT);
-            match slots.and_then(|slots| {
-                self.account.make_frames(slots, UNIT as usize)?;
-                Ok(slots)
-            }) {
-                Ok(slots) => chunks.push(Chunk::new(slots)),
-                Err(failure) => {
-                    self.kept.append(&mut chunks);
-                    return Err(failure);
-                }
-            }
-        }
-        Ok(chunks)
-    }
-
-    fn grow_by_own(&mut self, address: usize, count: usize) -> Result<(), Failure> {
-        // Before any page table is made that a growth beyond the budget would be left with.
-        if count > self.kept.len() + self.account.pages() / UNIT as usize {
-            return Err(Failure::NoMemory("the pages"));
-        }
-        self.ensure_tables(address + count * WASM_PAGE)?;
-        let chunks = self.take_chunks(count)?;
-        for (i, chunk) in chunks.iter().enumerate() {
-            chunk.unmap();
-            chunk.map(address + i * WASM_PAGE)?;
-        }
-        self.pages.extend(chunks.iter().map(|_| Page::Own));
-        Ok(())
-    }
-
-    fn grow_by_window(
-        &mut self,
-        address: usize,
-        region: &Region,
-        write: bool,
-    ) -> Result<(), Failure> {
-        if self.spare.is_none() {
-            self.spare = Some(self.account.make(frame())?);
-        }
-        self.ensure_tables(address + region.bytes())?;
-        let (first, count) = (self.pages.len(), region.bytes() / WASM_PAGE);
-        for _ in 0..count {
-            match self.account.take_slots(UNIT) {
-                Ok(slots) => self.pages.push(Page::Hole { slots, clean: true }),
-                Err(failure) => {
-                    self.pages.truncate(first);
-                    return Err(failure);
-                }
-            }
-        }
-        if self.map_window(address, first, region, write) {
-            return Ok(());
-        }
-        self.pages.truncate(first);
-        Err(Failure::Refused("the region's frames, which are gone"))
-    }
-
-    /// Maps a region into holes; or does not, and they are holes as before.
-    fn map_window(&mut self, address: usize, first: usize, region: &Region, write: bool) -> bool {
-        self.clear(first, region.bytes() / WASM_PAGE);
-        let rights = if write {
-            CapRights::read_write()
-        } else {
-            CapRights::read_only()
-        };
-        for (i, chunk) in region.chunks().iter().enumerate() {
-            let Some(page) = self.pages.get_mut(first + i) else {
-                return false;
-            };
-            let (Page::Hole { slots, .. } | Page::Window(slots)) = *page else {
-                return false;
-            };
-            *page = Page::Window(slots);
-            let mapped = (0..UNIT).try_for_each(|j| {
-                cspace::path(slots + j).copy(&cspace::path(chunk.slots() + j), rights)?;
-                vspace::map(
-                    slots + j,
-                    address + i * WASM_PAGE + j as usize * PAGE,
-                    rights,
-                )
-            });
-            if mapped.is_err() {
-                self.clear(first, i + 1);
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Turns windows into holes, and holes into ones that nothing is mapped in.
-    fn clear(&mut self, first: usize, count: usize) {
-        for page in self.pages.iter_mut().skip(first).take(count) {
-            let (Page::Window(slots)
-            | Page::Hole {
-                slots,
-                clean: false,
-            }) = *page
-            else {
-                continue;
-            };
-            for slot in slots..slots + UNIT {
-                // Cannot fail: deleting is always possible, from an empty slot, too.
-                let _ = cspace::path(slot).delete();
-            }
-            *page = Page::Hole { slots, clean: true };
-        }
+    /// See [`Spills::release`].
+    pub fn take_spill(&self, pointer: *mut u8) -> bool {
+        self.spills.lock().release(pointer)
     }
 }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the steps of a guest's start and end take.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::{clock, console, steps::Step};
+
+const COUNT: usize = Step::Evicted as usize + 1;
+/// From each point to the next.
+const NAMES: [&str; COUNT - 1] = [
+    "start_space",
+    "start_configure",
+    "start_prepare",
+    "start_launch",
+    "start_store",
+    "start_memory",
+    "instance_and_run",
+    "stop_schedule",
+    "stop_revoke",
+    "stop_place",
+];
+
+/// Of the life that is at work.
+static CYCLES: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
+/// Of the last one that is over.
+static LAST: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
+
+/// See [`crate::steps::mark`].
+pub fn mark(step: Step) {
+    CYCLES[step as usize].store(clock::cycles(), Relaxed);
+    if step == Step::Evicted {
+        for (last, cycles) in LAST.iter().zip(&CYCLES) {
+            last.store(cycles.load(Relaxed), Relaxed);
+        }
+    }
+}
+
+/// Prints the steps of the last life that is over, when the guest that started it ends.
+pub fn print(ending: &str) {
+    if ending != "bench-start" {
+        return;
+    }
+    for (name, step) in NAMES.iter().zip(LAST.windows(2)) {
+        let cycles = step[1].load(Relaxed).wrapping_sub(step[0].load(Relaxed));
+        console::line(format_args!("step {name} {cycles}"));
+    }
+}

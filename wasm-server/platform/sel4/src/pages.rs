@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What is mapped in a guest's part of the address space, and the budget that it is made of.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::ops::Range;
+
+use sel4::CapRights;
+use wasm_server_core::platform::Failure;
+
+use crate::{
+    account::{Account, PAGE, UNIT, frame},
+    cspace,
+    place::COVERED,
+    region::{Chunk, Region},
+    space::{ARENA_BYTES, WASM_PAGE},
+    steps::{Step, mark},
+    vspace::{self, TableLevel},
+};
+
+/// See the module. Methods are for whoever holds the space's lock.
+pub struct Pages {
+    pub account: Account,
+    /// Page tables reach from the start to here, and from where views are to there.
+    tables_to: usize,
+    view_tables_to: usize,
+    stack: Range<usize>,
+    /// The slot of the lowest page of the stack; the others follow.
+    stack_slots: u64,
+    arena: usize,
+    /// The first slots of what the arena has grown by, 64 KiB each.
+    arena_units: Vec<u64>,
+    memory: usize,
+    /// The linear memory, by wasm pages.
+    pages: Vec<Page>,
+    /// What the next growth of the memory is, if not fresh frames.
+    pub staged: Option<(Arc<Region>, bool)>,
+    /// Where windows were and no other is: the first wasm page, and how many.
+    holes: Vec<(usize, usize)>,
+    /// The private page that holes show; made with the first window, so that it is always there.
+    spare: Option<u64>,
+    /// Frames that a region gave back, zeroed.
+    kept: Vec<Chunk>,
+}
+
+/// Where the parts of a guest's address space are.
+pub struct Layout {
+    /// First address of all.
+    pub start: usize,
+    /// See [`crate::space`].
+    pub arena: usize,
+    /// The last page has the IPC buffer, too.
+    pub stack: Range<usize>,
+    /// See [`crate::space`].
+    pub memory: usize,
+    /// See [`crate::space`].
+    pub views: usize,
+}
+
+/// What a page of the linear memory is, each with the first of its slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Page {
+    /// The guest's own. A slot that is empty is a frame that was not touched yet, and is promised.
+    Own(u64),
+    /// A window, whose slots hold copies of a region's frames.
+    Window(u64),
+    /// It was a window. Its slots hold copies of the spare frame, as far as they were touched, and are
+    /// empty if it is `clean`.
+    Hole { slots: u64, clean: bool },
+}
+
+impl Pages {
+    /// Promises the stack and the first growth of the arena, and makes the last `first` pages of the
+    /// one and as many of the other.
+    pub fn new(mut account: Account, layout: &Layout, first: usize) -> Result<Self, Failure> {
+        let count = layout.stack.len() / PAGE;
+        let stack_slots = account.take_slots(count as u64 + UNIT)?;
+        account.promise(count + UNIT as usize)?;
+        let mut pages = Self {
+            account,
+            tables_to: layout.start + COVERED,
+            view_tables_to: layout.views,
+            stack: layout.stack.clone(),
+            stack_slots,
+            arena: layout.arena,
+            arena_units: Vec::from([stack_slots + count as u64]),
+            memory: layout.memory,
+            pages: Vec::new(),
+            staged: None,
+            holes: Vec::new(),
+            spare: None,
+            kept: Vec::new(),
+        };
+        pages.ensure_tables(layout.memory)?;
+        // The slots of the arena follow those of the stack.
+        let slot = stack_slots + (count - first) as u64;
+        pages
+            .account
+            .make_promised(slot, 2 * first)
+            .map_err(cspace::no_memory)?;
+        let stack = layout.stack.end - first * PAGE..layout.stack.end;
+        let arena = layout.arena..layout.arena + first * PAGE;
+        for (slot, page) in (slot..).zip(stack.chain(arena).step_by(PAGE)) {
+            map_own(slot, page)?;
+        }
+        Ok(pages)
+    }
+
+    /// Takes back everything that was made.
+    pub fn close(&mut self) {
+        self.pages.clear();
+        self.holes.clear();
+        self.kept.clear();
+        self.arena_units.clear();
+        self.stack = 0..0;
+        self.spare = None;
+        self.account.close();
+        mark(Step::Revoked);
+    }
+
+    /// The slot of the stack's last page.
+    pub fn last_of_stack(&self) -> u64 {
+        self.stack_slots + (self.stack.len() / PAGE) as u64 - 1
+    }
+
+    /// Pages that regions gave back.
+    pub fn kept(&self) -> usize {
+        self.kept.len() * UNIT as usize
+    }
+
+    /// Whether the page of an address was promised or is a hole, and is there now.
+    pub fn touch(&mut self, address: usize) -> bool {
+        let page = address & !(PAGE - 1);
+        match self.slot_of(page) {
+            Some(slot) => self.commit(slot, page),
+            None => self.fill_hole(page),
+        }
+    }
+
+    /// The slot of a page that is the guest's own.
+    fn slot_of(&self, page: usize) -> Option<u64> {
+        if self.stack.contains(&page) {
+            return Some(self.stack_slots + ((page - self.stack.start) / PAGE) as u64);
+        }
+        let unit = |offset: usize| (offset / WASM_PAGE, (offset % WASM_PAGE / PAGE) as u64);
+        if let Some(offset) = page.checked_sub(self.memory) {
+            let (index, inside) = unit(offset);
+            return match self.pages.get(index)? {
+                Page::Own(slots) => Some(slots + inside),
+                _ => None,
+            };
+        }
+        let (index, inside) = unit(page.checked_sub(self.arena)?);
+        Some(self.arena_units.get(index)? + inside)
+    }
+
+    fn commit(&mut self, slot: u64, page: usize) -> bool {
+        match self.account.make_promised(slot, 1) {
+            Ok(()) => map_own(slot, page).is_ok(),
+            // Another thread touched it, too.
+            Err(error) => error == sel4::Error::DeleteFirst,
+        }
+    }
+
+    fn fill_hole(&mut self, page: usize) -> bool {
+        let Some(offset) = page.checked_sub(self.memory) else {
+            return false;
+        };
+        let (Some(Page::Hole { slots, clean }), Some(spare)) =
+            (self.pages.get_mut(offset / WASM_PAGE), self.spare)
+        else {
+            return false;
+        };
+        let slot = *slots + (offset % WASM_PAGE / PAGE) as u64;
+        *clean = false;
+        match cspace::path(slot).copy(&cspace::path(spare), CapRights::read_write()) {
+            Ok(()) => map_own(slot, page).is_ok(),
+            // As in `commit`.
+            Err(error) => error == sel4::Error::DeleteFirst,
+        }
+    }
+
+    /// Grows the arena, answers where: behind what it has.
+    pub fn grow_arena(&mut self, bytes: usize) -> Option<(usize, usize)> {
+        let old = self.arena_units.len() * WASM_PAGE;
+        let count = bytes.div_ceil(WASM_PAGE);
+        if count > (ARENA_BYTES - old) / WASM_PAGE {
+            return None;
+        }
+        let slots = self.promise_units(count).ok()?;
+        self.arena_units.extend(slots);
+        Some((self.arena + old, count * WASM_PAGE))
+    }
+
+    /// Whether no part of a range of the memory is or was a window; all of it is there then.
+    pub fn is_private(&mut self, address: usize, len: usize) -> bool {
+        let end = address.saturating_add(len);
+        let pages = self.pages.get(address / WASM_PAGE..end.div_ceil(WASM_PAGE));
+        if !pages.is_some_and(|pages| pages.iter().all(|page| matches!(page, Page::Own(_)))) {
+            return false;
+        }
+        let first = (self.memory + address) & !(PAGE - 1);
+        (first..self.memory + end)
+            .step_by(PAGE)
+            .all(|page| self.touch(page))
+    }
+
+    fn ensure_tables(&mut self, end: usize) -> Result<(), Failure> {
+        Self::ensure(&mut self.account, &mut self.tables_to, end)
+    }
+
+    /// Has page tables there for views up to this address.
+    pub fn ensure_view_tables(&mut self, end: usize) -> Result<(), Failure> {
+        Self::ensure(&mut self.account, &mut self.view_tables_to, end)
+    }
+
+    /// Has page tables there up to `end`.
+    fn ensure(account: &mut Account, to: &mut usize, end: usize) -> Result<(), Failure> {
+        while *to < end {
+            for level in [TableLevel::Directory, TableLevel::Table] {
+                if to.is_multiple_of(level.covers()) {
+                    vspace::map_table(account.make(level.blueprint())?, level, *to)?;
+                }
+            }
+            *to += TableLevel::Table.covers();
+        }
+        Ok(())
+    }
+
+    /// Promises `count` times 64 KiB; answers the first of the slots of each.
+    fn promise_units(&mut self, count: usize) -> Result<Vec<u64>, Failure> {
+        let pages = count * UNIT as usize;
+        self.account.promise(pages)?;
+        let slots: Result<Vec<_>, _> = (0..count).map(|_| self.account.take_slots(UNIT)).collect();
+        slots.inspect_err(|_| self.account.take_back_promise(pages))
+    }
+
+    /// Frames for a region.
+    pub fn take_chunks(&mut self, count: usize) -> Result<Vec<Chunk>, Failure> {
+        let fresh = count.saturating_sub(self.kept.len());
+        // Before anything is made that would have to be given back.
+        if fresh * UNIT as usize > self.account.pages() {
+            return Err(Failure::NoMemory("the pages"));
+        }
+        let mut chunks = self.kept.split_off(self.kept.len() - (count - fresh));
+        for _ in 0..fresh {
+            let slots = self.account.take_slots(UNIT);
+            match slots.and_then(|slots| {
+                self.account.make_frames(slots, UNIT as usize)?;
+                Ok(slots)
+            }) {
+                Ok(slots) => chunks.push(Chunk::new(slots)),
+                Err(failure) => {
+                    self.kept.append(&mut chunks);
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(chunks)
+    }
+
+    /// Keeps frames that a region gave back.
+    pub fn keep(&mut self, chunk: Chunk) {
+        self.kept.push(chunk);
+    }
+
+    /// Grows the memory by so many wasm pages, zeroed.
+    pub fn grow_by_own(&mut self, count: usize) -> Result<(), Failure> {
+        let old = self.memory + self.pages.len() * WASM_PAGE;
+        // The budget is asked before any page table is made that a growth beyond it would be left with.
+        let fresh = count.saturating_sub(self.kept.len());
+        let slots = self.promise_units(fresh)?;
+        if let Err(failure) = self.ensure_tables(old + count * WASM_PAGE) {
+            self.account.take_back_promise(fresh * UNIT as usize);
+            return Err(failure);
+        }
+        let kept = self.kept.split_off(self.kept.len() - (count - fresh));
+        for (i, chunk) in kept.iter().enumerate() {
+            chunk.unmap();
+            chunk.map(old + i * WASM_PAGE)?;
+        }
+        self.pages
+            .extend(kept.iter().map(|chunk| Page::Own(chunk.slots())));
+        self.pages.extend(slots.into_iter().map(Page::Own));
+        Ok(())
+    }
+
+    /// Grows the memory by a window onto a region.
+    pub fn grow_by_window(&mut self, region: &Region, write: bool) -> Result<(), Failure> {
+        if self.spare.is_none() {
+            self.spare = Some(self.account.make(frame())?);
+        }
+        let (first, count) = (self.pages.len(), region.bytes() / WASM_PAGE);
+        self.ensure_tables(self.memory + first * WASM_PAGE + region.bytes())?;
+        for _ in 0..count {
+            match self.account.take_own_slots(UNIT) {
+                Ok(slots) => self.pages.push(Page::Hole { slots, clean: true }),
+                Err(failure) => {
+                    self.pages.truncate(first);
+                    return Err(failure);
+                }
+            }
+        }
+        if self.map_window(first, region, write) {
+            return Ok(());
+        }
+        self.pages.truncate(first);
+        Err(Failure::Refused("the region's frames, which are gone"))
+    }
+
+    /// Maps a region where windows of its size were; answers the first wasm page.
+    pub fn reuse(&mut self, region: &Region, write: bool) -> Option<usize> {
+        let count = region.bytes() / WASM_PAGE;
+        let at = self.holes.iter().position(|hole| hole.1 == count)?;
+        let (first, _) = self.holes.swap_remove(at);
+        if self.map_window(first, region, write) {
+            Some(first)
+        } else {
+            self.holes.push((first, count));
+            None
+        }
+    }
+
+    /// Turns a window into a hole.
+    pub fn unmap(&mut self, first: usize, count: usize) {
+        self.clear(first, count);
+        self.holes.push((first, count));
+    }
+
+    /// Maps a region into holes; or does not, and they are holes as before.
+    fn map_window(&mut self, first: usize, region: &Region, write: bool) -> bool {
+        self.clear(first, region.bytes() / WASM_PAGE);
+        let address = self.memory + first * WASM_PAGE;
+        let rights = if write {
+            CapRights::read_write()
+        } else {
+            CapRights::read_only()
+        };
+        for (i, chunk) in region.chunks().iter().enumerate() {
+            let Some(page) = self.pages.get_mut(first + i) else {
+                return false;
+            };
+            let (Page::Hole { slots, .. } | Page::Window(slots)) = *page else {
+                return false;
+            };
+            *page = Page::Window(slots);
+            let mapped = (0..UNIT).try_for_each(|j| {
+                cspace::path(slots + j).copy(&cspace::path(chunk.slots() + j), rights)?;
+                vspace::map(
+                    slots + j,
+                    address + i * WASM_PAGE + j as usize * PAGE,
+                    rights,
+                )
+            });
+            if mapped.is_err() {
+                self.clear(first, i + 1);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Turns windows into holes, and holes into ones that nothing is mapped in.
+    fn clear(&mut self, first: usize, count: usize) {
+        for page in self.pages.iter_mut().skip(first).take(count) {
+            let (Page::Window(slots)
+            | Page::Hole {
+                slots,
+                clean: false,
+            }) = *page
+            else {
+                continue;
+            };
+            for slot in slots..slots + UNIT {
+                // Cannot fail: deleting is always possible, from an empty slot, too.
+                let _ = cspace::path(slot).delete();
+            }
+            *page = Page::Hole { slots, clean: true };
+        }
+    }
+}
+
+/// Maps a frame of the guest's own; its page tables are there.
+fn map_own(slot: u64, page: usize) -> Result<(), Failure> {
+    vspace::map(slot, page, CapRights::read_write()).map_err(|_| Failure::Refused("a page"))
+}
