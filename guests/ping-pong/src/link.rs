@@ -14,10 +14,7 @@
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use userland::{
-    Error,
-    shm::{Token, Window},
-};
+use userland::{Error, handle::Token, shm::Window};
 
 use crate::Failure;
 

@@ -40,6 +40,24 @@ const GUESTS: &[(&str, &[Group])] = &[
         &[Group::Processes, Group::Log, Group::Introspect],
     ),
     ("minimal", &[Group::Introspect]),
+    (
+        "bench-shm",
+        &[Group::SharedMemory, Group::Log, Group::Introspect],
+    ),
+    (
+        "bench-timers",
+        &[Group::Wake, Group::Time, Group::Log, Group::Introspect],
+    ),
+    (
+        "bench-kill",
+        &[
+            Group::Processes,
+            Group::Wake,
+            Group::Time,
+            Group::Log,
+            Group::Introspect,
+        ],
+    ),
 ];
 
 /// Where the guests are: `ATOLL_GUESTS`, or where Cargo puts them in this target directory.

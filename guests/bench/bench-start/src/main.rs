@@ -10,7 +10,9 @@
 
 use core::fmt;
 
-use userland::{Error, exit::ExitCode, info, introspect, process, process::Outcome};
+use userland::{
+    Error, exit::ExitCode, handle::Capability as _, info, introspect, process, process::Outcome,
+};
 
 userland::entrypoint!(main);
 
@@ -54,9 +56,10 @@ impl fmt::Display for Failure {
 /// Cycles of a guest's start and of its end.
 fn life() -> Result<(u32, u32), Failure> {
     let before = introspect::cycles() as u32;
-    let pid = process::start(GUEST)?;
-    let outcome = process::wait(pid)?;
+    let guest = process::start(GUEST)?;
+    let outcome = guest.wait()?;
     let after = introspect::cycles() as u32;
+    guest.close()?;
     // All counts are modulo 2^32, and so are differences: neither takes that long.
     match outcome {
         Outcome::Exited(ExitCode(first)) => {

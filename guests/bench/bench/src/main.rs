@@ -6,7 +6,14 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use userland::{Pid, error, exit::ExitCode, info, process, process::Outcome, time::Instant};
+use userland::{
+    error,
+    exit::ExitCode,
+    handle::Capability as _,
+    info,
+    process::{self, Outcome, Process},
+    time::Instant,
+};
 
 userland::entrypoint!(main);
 
@@ -14,10 +21,13 @@ userland::entrypoint!(main);
 const MAX_TOGETHER: usize = 2;
 
 /// Groups of guests that run together.
-const BENCHMARKS: [&[&str]; 3] = [
+const BENCHMARKS: [&[&str]; 6] = [
     &["bench-calls"],
     &["bench-pong", "bench-ping"],
+    &["bench-shm"],
+    &["bench-timers"],
     &["bench-start"],
+    &["bench-kill"],
 ];
 
 fn main() -> ExitCode {
@@ -35,10 +45,10 @@ fn main() -> ExitCode {
 /// Runs some guests together and waits for all of them; answers how many did not do their job.
 fn run(guests: &[&'static str]) -> u32 {
     let mut failures = 0;
-    let mut running: [Option<(&str, Pid)>; MAX_TOGETHER] = [None; MAX_TOGETHER];
+    let mut running: [Option<(&str, Process)>; MAX_TOGETHER] = [const { None }; MAX_TOGETHER];
     for (place, guest) in running.iter_mut().zip(guests) {
         match process::start(guest) {
-            Ok(pid) => *place = Some((guest, pid)),
+            Ok(process) => *place = Some((guest, process)),
             Err(error) => {
                 error!("{guest} did not start: {error}");
                 failures += 1;
@@ -46,8 +56,8 @@ fn run(guests: &[&'static str]) -> u32 {
         }
     }
     // A guest whose peer did not start is ended by the deadline of its spec.
-    for (guest, pid) in running.into_iter().flatten() {
-        match process::wait(pid) {
+    for (guest, process) in running.into_iter().flatten() {
+        match process.wait() {
             Ok(Outcome::Exited(ExitCode::SUCCESS)) => {}
             Ok(outcome) => {
                 error!("{guest} {outcome}");
@@ -57,6 +67,10 @@ fn run(guests: &[&'static str]) -> u32 {
                 error!("{guest} cannot be waited for: {error}");
                 failures += 1;
             }
+        }
+        if let Err(error) = process.close() {
+            error!("{guest} cannot be let go: {error}");
+            failures += 1;
         }
     }
     failures

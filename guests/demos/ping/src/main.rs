@@ -15,7 +15,9 @@ use ping_pong::{
     link::Link,
 };
 use userland::{
-    Rights, info,
+    Rights,
+    handle::{Capability as _, Terms},
+    info,
     shm::Region,
     start::Start,
     time::Instant,
@@ -54,7 +56,7 @@ fn main() -> Result<Infallible, Failure> {
     mailbox.listen(&link_region, LINK)?;
     mailbox.listen(&exchange_region, EXCHANGE)?;
 
-    let token = exchange_region.share(Rights::READ_WRITE)?;
+    let token = exchange_region.share(Terms::once(Rights::READ_WRITE))?;
     let offer = link.offer(&token, rounds)?;
     wake::notify(&link_region)?;
     mailbox.wait_until(Instant::NEVER, || match link.is_taken(offer) {

@@ -12,7 +12,9 @@ use ping_pong::{
     link::{Link, Offer},
 };
 use userland::{
-    Error, Rights, info,
+    Error, Rights,
+    handle::{self, Capability as _},
+    info,
     shm::Region,
     start::Start,
     time::Instant,
@@ -41,7 +43,7 @@ fn main() -> Result<Infallible, Failure> {
         let offer = mailbox.wait_until(Instant::NEVER, || link.new_offer().transpose())?;
         let Some(offer) = offer else { continue };
         let offer = offer?;
-        let region = match Region::accept(&offer.token) {
+        let region = match handle::accept::<Region>(&offer.token) {
             // Ping has come and gone since; it will make another offer when it is back.
             Err(Error::BadToken) => {
                 link.take(offer.number)?;
@@ -54,6 +56,8 @@ fn main() -> Result<Infallible, Failure> {
             Err(_) if wake::notify(&region) == Err(Error::Revoked) => info!("ping is gone"),
             other => other?,
         }
+        // Frees its place in the table of handles.
+        region.close()?;
     }
 }
 
