@@ -402,6 +402,22 @@ messages! {
     }
 }
 
+impl Usage {
+    /// Nothing: of a process that has ended.
+    pub const NONE: Self = Self {
+        budget: 0,
+        spent: 0,
+        memory: 0,
+        handles: 0,
+        timers: 0,
+        regions: 0,
+        windows: 0,
+        children: 0,
+        tokens: 0,
+        wakes: 0,
+    };
+}
+
 impl Limits {
     /// What a process has whose spec or parent says nothing else.
     pub const DEFAULT: Self = Self {

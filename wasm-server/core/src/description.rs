@@ -3,18 +3,18 @@
 
 use alloc::{string::String, vec::Vec};
 
-use atoll_abi::Group;
-use capdl::blob::{Cap, HostcallGroup, Kind, Object, ObjectId, Reader, Restart, Start, Target};
+use atoll_abi::{Groups, Limits, Rights, message::Name};
+use capdl::blob::{self, Kind, Object, ObjectId, Reader, Restart, Start};
 
 /// A guest of the spec.
 #[derive(Debug)]
 pub(crate) struct Description {
     /// Its name.
-    pub name: String,
+    pub name: Name,
     /// Its place in the text, `file:line`.
     pub place: String,
     /// Name of its module.
-    pub module: String,
+    pub module: Name,
     /// Priority of its thread.
     pub prio: u8,
     /// Bytes of native stack for wasm code.
@@ -32,20 +32,22 @@ pub(crate) struct Description {
     /// The untyped everything of it comes from.
     pub budget: ObjectId,
     /// The hostcall groups it is granted.
-    pub groups: Vec<Group>,
-    /// The channels it holds.
-    pub channels: Vec<ChannelCap>,
+    pub groups: Groups,
+    /// What it may use.
+    pub limits: Limits,
+    /// The channels and services it holds.
+    pub caps: Vec<Cap>,
 }
 
-/// A channel in a guest's slot.
+/// A capability in a guest's slot.
 #[derive(Debug)]
-pub(crate) struct ChannelCap {
+pub(crate) struct Cap {
     /// Name of the slot.
-    pub slot: String,
-    /// The channel.
-    pub channel: ObjectId,
+    pub slot: Name,
+    /// The channel or service.
+    pub target: ObjectId,
     /// What the spec allows.
-    pub rights: atoll_abi::Rights,
+    pub rights: Rights,
 }
 
 impl Description {
@@ -64,42 +66,42 @@ impl Description {
         if guest.server != server {
             return Ok(None);
         }
+        let place = alloc::format!("{}:{}", spec.file, object.line);
+        let name = |text: &str, line: u32| {
+            Name::try_from(text)
+                .map_err(|_| alloc::format!("{}:{line}: the name {text} is too long", spec.file))
+        };
         let mut budget = None;
-        let mut groups = Vec::new();
-        let mut channels = Vec::new();
+        let mut caps = Vec::new();
         for cap in &object.caps {
-            match cap.target {
-                Target::Hostcalls(group) => groups.push(group_of(group)),
-                Target::Object(id) => match spec.object(id).map(|o| o.kind) {
-                    Some(Kind::Untyped { .. }) => budget = Some(id),
-                    Some(Kind::Channel { .. }) => {
-                        channels.push(ChannelCap {
-                            slot: cap.slot.into(),
-                            channel: id,
-                            rights: rights_of(cap),
-                        });
-                    }
-                    _ => {
-                        return Err(alloc::format!(
-                            "{}:{}: {} has a capability in slot {} that no guest can hold",
-                            spec.file,
-                            cap.line,
-                            object.name,
-                            cap.slot
-                        ));
-                    }
-                },
+            match spec.object(cap.target).map(|o| o.kind) {
+                Some(Kind::Untyped { .. }) => budget = Some(cap.target),
+                Some(Kind::Channel { .. } | Kind::Service) => {
+                    caps.push(Cap {
+                        slot: name(cap.slot, cap.line)?,
+                        target: cap.target,
+                        rights: rights_of(cap),
+                    });
+                }
+                _ => {
+                    return Err(alloc::format!(
+                        "{}:{}: {} has a capability in slot {} that no guest can hold",
+                        spec.file,
+                        cap.line,
+                        object.name,
+                        cap.slot
+                    ));
+                }
             }
         }
-        let place = alloc::format!("{}:{}", spec.file, object.line);
         let Some(budget) = budget else {
             return Err(alloc::format!("{place}: {} has no memory", object.name));
         };
         let owned = |strings: &[&str]| strings.iter().map(|&s| String::from(s)).collect();
         Ok(Some(Self {
-            name: object.name.into(),
+            name: name(object.name, object.line)?,
+            module: name(guest.module, object.line)?,
             place,
-            module: guest.module.into(),
             prio: guest.prio,
             stack: guest.stack,
             deadline_ms: guest.deadline_ms,
@@ -108,30 +110,14 @@ impl Description {
             args: owned(&guest.args),
             env: owned(&guest.env),
             budget,
-            groups,
-            channels,
+            groups: guest.groups,
+            limits: guest.limits.clone(),
+            caps,
         }))
     }
-
-    /// Whether it may link the calls of a group.
-    pub fn grants(&self, group: Group) -> bool {
-        group.grant().is_none() || self.groups.contains(&group)
-    }
 }
 
-const fn group_of(group: HostcallGroup) -> Group {
-    match group {
-        HostcallGroup::Processes => Group::Processes,
-        HostcallGroup::SharedMemory => Group::SharedMemory,
-        HostcallGroup::Wake => Group::Wake,
-        HostcallGroup::Time => Group::Time,
-        HostcallGroup::Log => Group::Log,
-        HostcallGroup::Introspect => Group::Introspect,
-    }
-}
-
-fn rights_of(cap: &Cap<'_>) -> atoll_abi::Rights {
-    use atoll_abi::Rights;
+fn rights_of(cap: &blob::Cap<'_>) -> Rights {
     [
         (cap.rights.read, Rights::READ),
         (cap.rights.write, Rights::WRITE),

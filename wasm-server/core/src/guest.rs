@@ -1,48 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! One guest, from its start to its end.
+//! One guest: what runs in a process.
 
-use alloc::{string::String, sync::Arc, vec::Vec};
-use core::{
-    fmt,
-    sync::atomic::{AtomicU32, Ordering},
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use atoll_abi::{
+    Error, Group, Groups, Handle, Pid, Rights, TASK_STOP,
+    message::{Event, Name, Usage},
 };
-
-use atoll_abi::{Error, Handle, Level, Params, Pid, Rights};
-use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+use wasm_state::mailbox::{Mail, Mailbox, Memory};
+use wasmtime::{Store, UpdateDeadline};
 
 use crate::{
     Lock,
-    description::Description,
+    context::Context,
     handle::HandleTable,
-    mailbox::{Mailbox, NoMailbox},
     modules::Prepared,
     platform::{Home, Platform},
-    region::Region,
+    process::{Outcome, Process},
+    registry::Grant,
     report::{self, Ending},
     server::Server,
 };
-
-/// Elements of one table: what an ordinary program needs for its function pointers.
-const MAX_TABLE_ELEMENTS: usize = 16 * 1024;
-
-/// How a guest ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Returned from its entry point, or exited with this code.
-    Exited(u32),
-    /// Trapped, panicked, was ended or did not start; the text is for people, and may have several
-    /// lines.
-    Failed(String),
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited(code) => write!(f, "exited with code {code}"),
-            Self::Failed(why) => write!(f, "failed: {why}"),
-        }
-    }
-}
 
 /// Why the server ends a guest. In [`Guest::ending`], 0 is none of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,33 +29,60 @@ impl fmt::Display for Outcome {
 pub(crate) enum Reason {
     /// It ran for longer than its spec allows.
     Deadline = 1,
+    /// It was asked to stop and did not, in time.
+    Stopped = 2,
+    /// Its memory was its parent's, which has ended.
+    ParentEnded = 3,
+    /// Its session was ended.
+    SessionEnded = 4,
 }
 
-/// Where a guest is in its life.
-enum State<P: Platform> {
-    /// Its thread runs, or sleeps in a hostcall.
-    Alive(Vec<<P::Home as Home>::Waker>),
-    /// Its thread has finished, what it held is not reclaimed yet.
-    Ended(Outcome, Vec<<P::Home as Home>::Waker>),
-    /// Nothing of it is left.
-    Gone(Outcome),
+impl Reason {
+    const ALL: [Self; 4] = [
+        Self::Deadline,
+        Self::Stopped,
+        Self::ParentEnded,
+        Self::SessionEnded,
+    ];
 }
 
 /// A capability in a guest's table.
-pub(crate) struct RegionCap<P: Platform> {
-    /// What it designates.
-    pub region: Arc<Region<P>>,
-    /// What it allows.
-    pub rights: Rights,
+pub(crate) struct Holding<P: Platform> {
+    pub grant: Arc<Grant<P>>,
+    /// The name it was given under, or empty.
+    pub name: Name,
+    /// Who gave it, if a process did.
+    pub by: Option<Pid>,
+    /// What the guest was not told yet, with the order of it.
+    pub news: Option<(u64, Event)>,
 }
 
-impl<P: Platform> Clone for RegionCap<P> {
-    fn clone(&self) -> Self {
-        Self {
-            region: self.region.clone(),
-            rights: self.rights,
-        }
-    }
+/// What of its limits a guest has used.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub timers: AtomicU32,
+    pub regions: AtomicU32,
+    pub windows: AtomicU32,
+    pub children: AtomicU32,
+    pub tokens: AtomicU32,
+}
+
+/// Counts one more of something.
+///
+/// # Errors
+/// `error` if there are as many as may be.
+pub(crate) fn count(counter: &AtomicU32, limit: u32, error: Error) -> Result<(), Error> {
+    counter
+        .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| {
+            (n < limit).then(|| n + 1)
+        })
+        .map(drop)
+        .map_err(|_| error)
+}
+
+/// Counts one less.
+pub(crate) fn uncount(counter: &AtomicU32) {
+    let _ = counter.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
 }
 
 /// A guest.
@@ -84,102 +90,108 @@ pub struct Guest<P: Platform> {
     /// What the platform keeps for it.
     pub home: P::Home,
     pub(crate) server: Arc<Server<P>>,
-    pub(crate) pid: Pid,
-    pub(crate) description: Arc<Description>,
-    pub(crate) handles: Lock<P, HandleTable<RegionCap<P>>>,
-    pub(crate) params: Vec<u8>,
-    prepared: Arc<Prepared<P>>,
+    pub(crate) process: Arc<Process<P>>,
+    pub(crate) prepared: Arc<Prepared<P>>,
+    pub(crate) handles: Lock<P, HandleTable<Holding<P>>>,
+    pub(crate) counters: Counters,
+    params: Lock<P, Arc<[u8]>>,
+    groups: AtomicU32,
+    /// The order of the last piece of news.
+    news: AtomicU32,
+    /// Where notices are announced.
+    notice_task: Lock<P, Option<u32>>,
     ending: AtomicU32,
-    state: Lock<P, State<P>>,
-    mailbox: Lock<P, Mailbox>,
+    sleeps: AtomicBool,
+    /// Whether room for its alarms was reserved.
+    alarms: AtomicBool,
+    /// Set once, when the thread is done with the guest's code.
+    ended: Lock<P, Option<Outcome>>,
+    mailbox: Mailbox<Lock<P, Mail>>,
 }
 
-/// What wasmtime keeps for a guest.
-pub(crate) struct Context<P: Platform> {
-    pub guest: Arc<Guest<P>>,
+/// A guest's linear memory, as its mailbox sees it.
+struct View<'a, H>(&'a H);
+
+impl<H: Home> Memory for View<'_, H> {
+    fn is_private(&self, address: u32, len: u32) -> bool {
+        self.0.is_private(address, len)
+    }
+
+    fn load(&self, address: u32) -> Option<u32> {
+        self.0.load(address).ok()
+    }
+
+    fn store(&self, address: u32, value: u32) -> Option<()> {
+        self.0.store(address, value).ok()
+    }
 }
 
 impl<P: Platform> Guest<P> {
-    /// Puts a guest together; nothing runs yet.
+    /// Puts a guest together, which holds nothing; nothing runs yet.
     pub(crate) fn new(
         server: Arc<Server<P>>,
-        pid: Pid,
-        description: Arc<Description>,
+        process: Arc<Process<P>>,
         prepared: Arc<Prepared<P>>,
         home: P::Home,
-        channels: &[(String, RegionCap<P>)],
-    ) -> Result<Arc<Self>, Error> {
-        let mut handles = HandleTable::<RegionCap<P>>::new();
-        let mut caps = Vec::with_capacity(channels.len());
-        for (name, cap) in channels {
-            caps.push(atoll_abi::Cap {
-                name: name.clone(),
-                handle: handles.insert(cap.clone())?,
-            });
-        }
-        let params = Params {
-            name: description.name.clone(),
-            args: description.args.clone(),
-            env: description.env.clone(),
-            caps,
-        };
-        let params = postcard::to_allocvec(&params).map_err(|_| Error::NoMemory)?;
-        Ok(Arc::new(Self {
+        groups: Groups,
+    ) -> Self {
+        Self {
             home,
             server,
-            pid,
-            description,
-            handles: Lock::<P, _>::new(handles),
-            params,
             prepared,
+            handles: Lock::<P, _>::new(HandleTable::new(process.limits.handles)),
+            process,
+            counters: Counters::default(),
+            params: Lock::<P, _>::new(Arc::from([])),
+            groups: AtomicU32::new(groups.bits()),
+            news: AtomicU32::new(0),
+            notice_task: Lock::<P, _>::new(None),
             ending: AtomicU32::new(0),
-            state: Lock::<P, _>::new(State::Alive(Vec::new())),
-            mailbox: Lock::<P, _>::new(Mailbox::default()),
-        }))
+            sleeps: AtomicBool::new(false),
+            alarms: AtomicBool::new(false),
+            ended: Lock::<P, _>::new(None),
+            mailbox: Mailbox::new(Lock::<P, _>::new(Mail::default())),
+        }
     }
 
-    /// Its name in the spec.
+    /// Its name.
     pub fn name(&self) -> &str {
-        &self.description.name
+        &self.process.name
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.process.pid
     }
 
     /// Runs the guest to its end, on its own thread. Afterwards the platform drops its reference, has
     /// [`Home::finished`] say so, and nudges the service thread.
     pub fn run(self: &Arc<Self>) {
-        let outcome = match self.execute() {
+        let outcome = self.home.charged(|| match self.execute() {
             Ok(()) => Outcome::Exited(0),
-            Err(error) => report::outcome(&error, &self.description.module),
-        };
+            Err(error) => {
+                P::Home::uncharged(|| report::outcome(&error, self.process.module.as_str()))
+            }
+        });
         self.finish(outcome);
     }
 
     /// Ends the guest from within a hostcall or one of wasmtime's own functions that its code called,
     /// without returning to it: its thread touched a page of its memory in a way that the page's rights
-    /// forbid, where no trap can be taken. The instance is not dropped; what the server keeps for it on
-    /// its heap is lost. The thread holds no lock there (see [`Home`]).
+    /// forbid, where no trap can be taken. The instance is not dropped. The thread holds no lock there
+    /// (see [`Home`]).
     pub fn abandon(&self, why: &str) {
         self.finish(Outcome::Failed(why.into()));
     }
 
     fn finish(&self, outcome: Outcome) {
         // Whoever would wake it from here on finds no mailbox.
-        self.mailbox.lock().close();
-        let mut state = self.state.lock();
-        if let State::Alive(waiting) = &mut *state {
-            let waiting = core::mem::take(waiting);
-            *state = State::Ended(outcome, waiting);
-        }
-        drop(state);
+        self.mailbox.close();
+        self.ended.lock().get_or_insert(outcome);
         self.server.note_ended();
     }
 
     fn execute(self: &Arc<Self>) -> wasmtime::Result<()> {
-        let mut store = Store::new(
-            &self.prepared.engine,
-            Context {
-                guest: self.clone(),
-            },
-        );
+        let mut store = Store::new(&self.prepared.engine, Context::new(self.clone()));
         store.limiter(|context| context);
         store.epoch_deadline_callback(|context| match context.data().guest.ending() {
             Some(reason) => Err(Ending::Ended(reason).into()),
@@ -188,21 +200,28 @@ impl<P: Platform> Guest<P> {
         store.set_epoch_deadline(1);
         // Its end may have come before this thread did: the epoch that was to say so has passed.
         self.check_ending()?;
+        P::Home::uncharged(|| self.server.note_starting(&self.process));
         let instance = self.prepared.instance.instantiate(&mut store)?;
         let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+        P::Home::uncharged(|| self.server.note_running(&self.process));
         start.call(&mut store, ())
     }
 
     /// Has the guest end as soon as its thread gets to it: at the next loop or call in wasm, or at
-    /// once if it sleeps. The caller moves the epoch of the guest's engine afterwards.
+    /// once if it sleeps. The first reason is the one.
     pub(crate) fn end(&self, reason: Reason) {
-        self.ending.store(reason as u32, Ordering::Release);
+        let _ = self
+            .ending
+            .compare_exchange(0, reason as u32, Ordering::AcqRel, Ordering::Relaxed);
         self.prepared.engine.increment_epoch();
         P::Home::wake(&self.home.waker());
     }
 
-    fn ending(&self) -> Option<Reason> {
-        (self.ending.load(Ordering::Acquire) == Reason::Deadline as u32).then_some(Reason::Deadline)
+    pub(crate) fn ending(&self) -> Option<Reason> {
+        let ending = self.ending.load(Ordering::Acquire);
+        Reason::ALL
+            .into_iter()
+            .find(|reason| *reason as u32 == ending)
     }
 
     /// Ends a blocking hostcall if the guest is to end.
@@ -211,118 +230,169 @@ impl<P: Platform> Guest<P> {
             .map_or(Ok(()), |reason| Err(Ending::Ended(reason)))
     }
 
-    /// Whether its thread has not finished.
-    pub(crate) fn is_alive(&self) -> bool {
-        matches!(&*self.state.lock(), State::Alive(_))
-    }
-
-    /// The outcome, once the thread has finished.
+    /// The outcome, once the thread is done with the guest's code.
     pub(crate) fn ended(&self) -> Option<Outcome> {
-        match &*self.state.lock() {
-            State::Ended(outcome, _) => Some(outcome.clone()),
-            _ => None,
+        self.ended.lock().clone()
+    }
+
+    /// Whether its thread is not done with the guest's code.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.ended.lock().is_none()
+    }
+
+    /// Whether it may call a group now.
+    pub(crate) fn may_call(&self, group: Group) -> bool {
+        self.groups().contains(group)
+    }
+
+    pub(crate) fn groups(&self) -> Groups {
+        Groups::from_bits(self.groups.load(Ordering::Relaxed))
+    }
+
+    /// Takes groups away.
+    pub(crate) fn restrict(&self, groups: Groups) {
+        self.groups.fetch_and(!groups.bits(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_params(&self, params: Arc<[u8]>) {
+        *self.params.lock() = params;
+    }
+
+    /// The start parameters.
+    pub(crate) fn params(&self) -> Arc<[u8]> {
+        self.params.lock().clone()
+    }
+
+    /// Room for its alarms was reserved.
+    pub(crate) fn has_alarms(&self) {
+        self.alarms.store(true, Ordering::Release);
+    }
+
+    /// Whether room for its alarms is to be given up; once.
+    pub(crate) fn takes_alarms(&self) -> bool {
+        self.alarms.swap(false, Ordering::AcqRel)
+    }
+
+    // ---- Capabilities
+
+    /// A capability of it that was not lost.
+    ///
+    /// # Errors
+    /// `BadHandle`, `Revoked`.
+    pub(crate) fn grant(&self, handle: Handle) -> Result<Arc<Grant<P>>, Error> {
+        let handles = self.handles.lock();
+        let holding = handles.get(handle)?;
+        holding.grant.live()?;
+        Ok(holding.grant.clone())
+    }
+
+    /// As [`Self::grant`], with these rights at least.
+    ///
+    /// # Errors
+    /// `BadHandle`, `Revoked`, `Denied`.
+    pub(crate) fn grant_allowing(
+        &self,
+        handle: Handle,
+        rights: Rights,
+    ) -> Result<Arc<Grant<P>>, Error> {
+        let handles = self.handles.lock();
+        let holding = handles.get(handle)?;
+        holding.grant.allowing(rights)?;
+        Ok(holding.grant.clone())
+    }
+
+    /// The order of a piece of news.
+    pub(crate) fn next_news(&self) -> u64 {
+        u64::from(self.news.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_notice_task(&self, task: u32) {
+        *self.notice_task.lock() = Some(task);
+    }
+
+    /// Says in the mailbox that there is news.
+    pub(crate) fn announce(&self) {
+        let task = *self.notice_task.lock();
+        if let Some(task) = task {
+            self.wake_for(task);
         }
     }
 
-    /// Everything is reclaimed: those who waited for it learn the outcome.
-    pub(crate) fn gone(&self) {
-        let mut state = self.state.lock();
-        let State::Ended(outcome, waiting) = &mut *state else {
-            return;
-        };
-        let waiting = core::mem::take(waiting);
-        let outcome = outcome.clone();
-        *state = State::Gone(outcome);
-        drop(state);
-        for waker in &waiting {
-            P::Home::wake(waker);
-        }
-    }
-
-    /// How it ended, once nothing is left of it.
-    pub(crate) fn outcome(&self) -> Option<Outcome> {
-        match &*self.state.lock() {
-            State::Gone(outcome) => Some(outcome.clone()),
-            _ => None,
-        }
-    }
-
-    /// Whether nothing is left of it.
-    pub(crate) fn is_gone(&self) -> bool {
-        matches!(&*self.state.lock(), State::Gone(_))
-    }
-
-    /// The outcome if nothing is left of it, else the waker is woken when that is so.
-    pub(crate) fn outcome_or_wake(&self, waker: &<P::Home as Home>::Waker) -> Option<Outcome> {
-        match &mut *self.state.lock() {
-            State::Gone(outcome) => Some(outcome.clone()),
-            State::Alive(waiting) | State::Ended(_, waiting) => {
-                waiting.push(waker.clone());
-                None
-            }
-        }
-    }
+    // ---- Sleep and wake
 
     /// Puts a wake into the mailbox; answers the waker if the guest sleeps and has to be woken.
     pub(crate) fn put_wake(&self, task: u32) -> Option<<P::Home as Home>::Waker> {
-        let asleep = self.mailbox.lock().put(&self.home, task);
+        let asleep = self.mailbox.put(&View(&self.home), task);
         asleep.then(|| self.home.waker())
     }
 
+    /// Puts a wake into the mailbox, and wakes the guest if it sleeps. No lock is held.
+    pub(crate) fn wake_for(&self, task: u32) {
+        if let Some(waker) = self.put_wake(task) {
+            P::Home::wake(&waker);
+        }
+    }
+
+    /// Says in the mailbox that it is to stop.
+    pub(crate) fn ask_to_stop(&self) {
+        self.wake_for(TASK_STOP);
+    }
+
     /// See [`Mailbox::register`].
-    pub(crate) fn register_mailbox(&self, address: u32) -> Result<(), NoMailbox> {
-        self.mailbox.lock().register(&self.home, address)
+    pub(crate) fn register_mailbox(&self, address: u32) -> Result<(), Ending> {
+        self.mailbox
+            .register(&View(&self.home), address)
+            .map_err(|_| Ending::Misuse("what it registers is no mailbox"))
     }
 
-    /// Ids in the mailbox; 0 and the guest counts as asleep; none if there is no mailbox.
-    pub(crate) fn pending_or_park(&self) -> Option<u32> {
-        let mut mailbox = self.mailbox.lock();
-        mailbox
-            .is_registered()
-            .then(|| mailbox.pending_or_park(&self.home))
+    /// See [`Mailbox::wait`]; `keep_waiting` is asked before each sleep.
+    pub(crate) fn wait_for_wakes(
+        &self,
+        mut keep_waiting: impl FnMut() -> Result<bool, Ending>,
+    ) -> Result<u32, Ending> {
+        self.mailbox
+            .wait(&View(&self.home), || {
+                let sleep = keep_waiting()?;
+                if sleep {
+                    self.sleep();
+                }
+                Ok(sleep)
+            })
+            .unwrap_or(Err(Ending::Misuse("it waits without a mailbox")))
     }
 
-    /// See [`Mailbox::unpark`].
-    pub(crate) fn unpark(&self) {
-        self.mailbox.lock().unpark();
+    /// Sleeps until woken, or without cause. Only on the guest's own thread.
+    pub(crate) fn sleep(&self) {
+        self.sleeps.store(true, Ordering::Relaxed);
+        self.home.park();
+        self.sleeps.store(false, Ordering::Relaxed);
     }
 
-    /// A capability of it.
-    pub(crate) fn cap(&self, handle: u32) -> Result<RegionCap<P>, Error> {
-        self.handles.lock().get(Handle(handle)).cloned()
+    /// Whether it sleeps in a hostcall; for show.
+    pub(crate) fn sleeps(&self) -> bool {
+        self.sleeps.load(Ordering::Relaxed)
     }
 
-    /// Writes lines under the guest's name.
-    pub(crate) fn log(&self, level: Level, text: &str) {
-        self.server.log(self.name(), level, text);
-    }
-}
-
-impl<P: Platform> ResourceLimiter for Context<P> {
-    /// Memory is limited by the budget: the platform refuses frames that it does not cover.
-    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(true)
+    /// Takes a window of its away.
+    pub(crate) fn unmap(&self, address: u32, bytes: u32) {
+        self.home.unmap(address, bytes);
+        uncount(&self.counters.windows);
     }
 
-    /// Tables are on the server's heap.
-    fn table_growing(
-        &mut self,
-        _: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
-    }
-
-    fn instances(&self) -> usize {
-        1
-    }
-
-    fn tables(&self) -> usize {
-        4
-    }
-
-    fn memories(&self) -> usize {
-        1
+    pub(crate) fn usage(&self) -> Usage {
+        let memory = self.home.memory_usage();
+        let load = |counter: &AtomicU32| counter.load(Ordering::Relaxed);
+        Usage {
+            budget: memory.budget,
+            spent: memory.spent,
+            memory: self.home.size(),
+            handles: self.handles.lock().len() as u32,
+            timers: load(&self.counters.timers),
+            regions: load(&self.counters.regions),
+            windows: load(&self.counters.windows),
+            children: load(&self.counters.children),
+            tokens: load(&self.counters.tokens),
+            wakes: self.mailbox.puts(),
+        }
     }
 }

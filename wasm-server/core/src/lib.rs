@@ -3,12 +3,25 @@
 //!
 //! A guest is one wasmtime instance on one thread, with one memory budget and one table of handles.
 //! Hostcalls run on the guest's own thread, as plain calls; what they share with other guests sits
-//! behind short locks, one per object, taken in this order: a guest's handles, a region's doorbell
-//! or windows, a mailbox, the timers. No lock is held across a wake or a wait, because the kernel may
-//! switch to the woken thread at once.
+//! behind short locks, one per object.
+//!
+//! # Locks
+//! They are taken in this order, and hardly ever two at once:
+//!
+//! 1. the frames of a region, while they are mapped or copied;
+//! 2. a guest's handles;
+//! 3. the registry;
+//! 4. the generator of random numbers;
+//! 5. the windows, or the listeners, of a region; the line of a service; a process's life; a place's;
+//! 6. the processes;
+//! 7. a mailbox;
+//! 8. the alarms.
+//!
+//! No lock is held across a wake or a wait, because the kernel may switch to the woken thread at once;
+//! nor where a guest's memory is touched that may be a window, because the guest may end right there.
 //!
 //! One thread is not a guest's: the service thread, above every guest in priority. It starts what the
-//! spec lists, ends guests whose deadline passes, and takes back what ended guests held.
+//! spec lists, ends guests whose time is over, fires timers, and takes back what ended guests held.
 //!
 //! Nothing here knows seL4, and nothing here is unsafe: see [`platform`].
 #![no_std]
@@ -16,21 +29,28 @@
 
 extern crate alloc;
 
+mod authority;
 mod calls;
+mod context;
 mod description;
+mod entropy;
 mod guest;
 mod handle;
+mod lifecycle;
 mod link;
-mod mailbox;
 mod modules;
 pub mod platform;
+mod process;
 mod region;
+mod registry;
 mod report;
+mod resource;
 mod server;
-mod timer;
-mod token;
+mod service;
+mod session;
 
-pub use guest::{Guest, Outcome};
+pub use guest::Guest;
+pub use process::Outcome;
 pub use server::{Server, SetupError};
 
 /// A lock of the platform.

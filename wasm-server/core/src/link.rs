@@ -1,32 +1,84 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The hostcalls as wasmtime imports, made from the table in `atoll-abi`.
+//!
+//! What a call allocates is the server's; what becomes of it in wasmtime is the guest's
+//! ([`Home::charged`]).
 
-use atoll_abi::{Handle, Pid, to_wire};
+use atoll_abi::{
+    Error, Group, Groups, Handle, Level, Pid, ProcessState, Rights, TimerId,
+    hostcall::Wire,
+    message::{
+        Echo, EntropySource, Events, EventsRequest, GrantRequest, HandleInfo, Holdings,
+        HoldingsRequest, Notice, ProcessInfo, ProcessList, Report, SessionInfo, SessionRequest,
+        ShareRequest, StartRequest, SystemInfo, TakeRequest, Token,
+    },
+    to_wire,
+};
 use wasmtime::{Caller, Engine, Linker};
 
-use crate::{calls, guest::Context, platform::Platform};
+use crate::{
+    calls::{self, Refusal, me},
+    context::Context,
+    platform::{Home, Platform},
+};
+
+/// The group was taken away since the guest was linked.
+fn check<P: Platform>(caller: &Caller<'_, Context<P>>, group: Group) -> Result<(), Refusal> {
+    if group.grant().is_none() || me(caller).may_call(group) {
+        Ok(())
+    } else {
+        Err(Error::NotGranted.into())
+    }
+}
+
+/// A parameter that the guest says is one.
+fn param<T: Wire>(raw: T::Raw) -> Result<T, Refusal> {
+    T::from_raw(raw).ok_or_else(|| Error::InvalidArgument.into())
+}
+
+fn answer(result: Result<i64, Refusal>) -> wasmtime::Result<i64> {
+    match result {
+        Ok(answer) => Ok(answer),
+        Err(Refusal::Error(error)) => Ok(to_wire::<()>(Err(error))),
+        Err(Refusal::End(ending)) => Err(ending.into()),
+    }
+}
 
 macro_rules! define {
-    ($(group $group:ident $rust:ident $module:literal {
-        $($(#[doc = $doc:literal])+ fn $name:ident($($param:ident: $ty:ty),*) -> $answer:ty;)+
+    ($(group $group:ident $room:ident $module:literal {
+        scalar { $($(#[doc = $doc:literal])+ fn $name:ident($($param:ident: $ty:ty),*) -> $answer:ty;)* }
+        message { $($(#[doc = $message_doc:literal])+ fn $message:ident($request:ty) -> $reply:ty;)* }
     })+) => {
         /// A linker that has every hostcall. That a guest links only what it was granted is checked
         /// where its module is prepared.
         pub(crate) fn linker<P: Platform>(engine: &Engine) -> wasmtime::Result<Linker<Context<P>>> {
             let mut linker = Linker::new(engine);
-            $($(
-                linker.func_wrap(
+            $(
+                $(linker.func_wrap(
                     $module,
                     stringify!($name),
-                    |mut caller: Caller<'_, Context<P>>, $($param: $ty),*| -> wasmtime::Result<i64> {
-                        match calls::$rust::$name(&mut caller, $($param),*) {
-                            Ok(answer) => Ok(to_wire::<$answer>(Ok(answer))),
-                            Err(calls::Refusal::Error(error)) => Ok(to_wire::<$answer>(Err(error))),
-                            Err(calls::Refusal::End(ending)) => Err(ending.into()),
-                        }
+                    |mut caller: Caller<'_, Context<P>>, $($param: <$ty as Wire>::Raw),*| {
+                        answer(P::Home::uncharged(|| {
+                            check(&caller, Group::$group)?;
+                            $(let $param = param::<$ty>($param)?;)*
+                            let answer: $answer = calls::$room::$name(&mut caller, $($param),*)?;
+                            Ok(to_wire(Ok(answer)))
+                        }))
                     },
-                )?;
-            )+)+
+                )?;)*
+                $(linker.func_wrap(
+                    $module,
+                    stringify!($message),
+                    |mut caller: Caller<'_, Context<P>>, request: u32, len: u32, reply: u32| {
+                        answer(P::Home::uncharged(|| {
+                            check(&caller, Group::$group)?;
+                            calls::message::<P, $request, $reply>(
+                                &mut caller, request, len, reply, calls::$room::$message,
+                            )
+                        }))
+                    },
+                )?;)*
+            )+
             Ok(linker)
         }
     };

@@ -10,16 +10,18 @@ use alloc::{
 };
 use core::num::NonZeroUsize;
 
-use atoll_abi::{Group, TABLE};
+use atoll_abi::{Group, Groups, TABLE};
 use wasm_archive::Archive;
 use wasmtime::{Engine, InstancePre, Linker, Module};
 
-use crate::{Lock, description::Description, guest::Context, link, platform::Platform};
+use crate::{Lock, context::Context, link, platform::Platform};
 
 /// A module that is loaded, compiled for one stack size.
 pub(crate) struct Prepared<P: Platform> {
     /// Its engine.
     pub engine: Engine,
+    /// Bytes of native stack that the engine lets wasm code use.
+    pub stack: u32,
     /// The module with every import resolved.
     pub instance: InstancePre<Context<P>>,
     /// The gated groups it imports from, each with the name of one import.
@@ -49,35 +51,39 @@ impl<P: Platform> Modules<P> {
         }
     }
 
-    /// The guest's module, once its imports are found to be covered by its grants.
+    /// A module for a stack size, once its imports are found to be covered by the grants.
     ///
     /// # Errors
     /// What is wrong, for people.
-    pub fn prepare(&self, platform: &P, guest: &Description) -> Result<Arc<Prepared<P>>, String> {
-        let environment = self.environment(platform, guest.stack)?;
-        let known = environment.modules.lock().get(&guest.module).cloned();
+    pub fn prepare(
+        &self,
+        platform: &P,
+        module: &str,
+        stack: u32,
+        groups: Groups,
+    ) -> Result<Arc<Prepared<P>>, String> {
+        let environment = self.environment(platform, stack)?;
+        let known = environment.modules.lock().get(module).cloned();
         let prepared = match known {
             Some(prepared) => prepared,
             None => {
-                let prepared = Arc::new(self.load(platform, &environment, &guest.module)?);
+                let prepared = Arc::new(self.load(platform, &environment, module, stack)?);
                 environment
                     .modules
                     .lock()
-                    .insert(guest.module.clone(), prepared.clone());
+                    .insert(module.into(), prepared.clone());
                 prepared
             }
         };
         match prepared
             .needs
             .iter()
-            .find(|(group, _)| !guest.grants(*group))
+            .find(|(group, _)| !groups.contains(*group))
         {
             None => Ok(prepared),
             Some((group, import)) => Err(format!(
-                "module {} imports {import}, which needs the grant {}; {} does not have it",
-                guest.module,
+                "module {module} imports {import}, which needs the grant {}; it is not given",
                 group.grant().unwrap_or_default(),
-                guest.place
             )),
         }
     }
@@ -107,6 +113,7 @@ impl<P: Platform> Modules<P> {
         platform: &P,
         environment: &Environment<P>,
         name: &str,
+        stack: u32,
     ) -> Result<Prepared<P>, String> {
         let verified = self
             .archive
@@ -122,6 +129,7 @@ impl<P: Platform> Modules<P> {
             .map_err(|e| format!("module {name} does not link: {e:#}"))?;
         Ok(Prepared {
             engine: environment.engine.clone(),
+            stack,
             instance,
             needs,
         })

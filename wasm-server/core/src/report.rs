@@ -6,7 +6,7 @@ use core::fmt::{self, Write as _};
 
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
-use crate::guest::{Outcome, Reason};
+use crate::{guest::Reason, process::Outcome};
 
 /// A guest's end that is no trap of its code: travels as the error of a hostcall.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,15 +26,22 @@ impl fmt::Display for Ending {
         match self {
             Self::Exit(code) => write!(f, "exit with code {code}"),
             Self::Panic(message) => write!(f, "panic: {message}"),
-            Self::Ended(Reason::Deadline) => {
-                f.write_str("ended: it ran past the deadline of its spec")
-            }
+            Self::Ended(reason) => write!(f, "ended: {}", words(*reason)),
             Self::Misuse(what) => write!(f, "misuse of a hostcall: {what}"),
         }
     }
 }
 
 impl core::error::Error for Ending {}
+
+const fn words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Deadline => "it ran past the deadline of its spec",
+        Reason::Stopped => "it was asked to stop, and did not in time",
+        Reason::ParentEnded => "its parent, whose memory it used, has ended",
+        Reason::SessionEnded => "its session was ended",
+    }
+}
 
 /// What a guest's error means. `module` names it in the backtrace.
 pub(crate) fn outcome(error: &wasmtime::Error, module: &str) -> Outcome {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `atoll::guest`
 
+use alloc::string::ToString;
+
+use atoll_abi::Groups;
 use wasmtime::Caller;
 
-use super::{Answer, me, text};
+use super::{Answer, Text, me};
 use crate::{
-    guest::Context,
+    context::Context,
     platform::{Home, Platform},
     report::Ending,
 };
@@ -16,10 +19,11 @@ pub(crate) fn params<P: Platform>(
     len: u32,
 ) -> Answer<u32> {
     let me = me(caller);
-    if me.params.len() <= len as usize {
-        me.home.write(buffer, &me.params)?;
+    let params = me.params();
+    if params.len() <= len as usize {
+        me.home.write(buffer, &params)?;
     }
-    Ok(me.params.len() as u32)
+    Ok(params.len() as u32)
 }
 
 pub(crate) fn exit<P: Platform>(_: &mut Caller<'_, Context<P>>, code: u32) -> Answer<()> {
@@ -31,5 +35,10 @@ pub(crate) fn panic<P: Platform>(
     message: u32,
     len: u32,
 ) -> Answer<()> {
-    Err(Ending::Panic(text(me(caller), message, len)?).into())
+    let text = Text::read(me(caller), message, len)?;
+    Err(Ending::Panic(text.whole().to_string()).into())
+}
+
+pub(crate) fn groups<P: Platform>(caller: &mut Caller<'_, Context<P>>) -> Answer<Groups> {
+    Ok(me(caller).groups())
 }

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `atoll::log`
 
-use atoll_abi::{Error, Level};
+use atoll_abi::Level;
 use wasmtime::Caller;
 
-use super::{Answer, me};
-use crate::{guest::Context, platform::Platform};
+use super::{Answer, Text, me};
+use crate::{context::Context, platform::Platform};
 
 pub(crate) fn write<P: Platform>(
     caller: &mut Caller<'_, Context<P>>,
-    level: u32,
+    level: Level,
     text: u32,
     len: u32,
 ) -> Answer<()> {
-    let level = Level::from_wire(level).ok_or(Error::InvalidArgument)?;
     let me = me(caller);
-    me.log(level, &super::text(me, text, len)?);
+    for (n, line) in Text::read(me, text, len)?.lines().enumerate() {
+        me.server
+            .log_line(me.name(), level, n == 0, format_args!("{line}"));
+    }
     Ok(())
 }

@@ -2,27 +2,37 @@
 //! The hostcalls, one file a group, one function a call.
 //!
 //! Every argument is the guest's word. A function answers a value, refuses with an error, or ends the
-//! guest ([`Refusal`]).
+//! guest ([`Refusal`]). Scalar calls allocate nothing, unless they make something that lasts.
 
+pub(crate) mod console;
+pub(crate) mod entropy;
 pub(crate) mod guest;
+pub(crate) mod handle;
 pub(crate) mod introspect;
 pub(crate) mod log;
 pub(crate) mod process;
+pub(crate) mod session;
 pub(crate) mod shm;
+pub(crate) mod singleton;
 pub(crate) mod time;
 pub(crate) mod wake;
 
-use alloc::{string::String, sync::Arc};
+mod text;
 
-use atoll_abi::{Error, MAX_TEXT};
+use alloc::sync::Arc;
+
+use atoll_abi::{Error, MAX_REPLY, MAX_REQUEST};
+use serde::{Serialize, de::DeserializeOwned};
 use wasmtime::Caller;
 
 use crate::{
     Guest,
-    guest::Context,
+    context::Context,
     platform::{BadAddress, Home, Platform},
     report::Ending,
 };
+
+use text::Text;
 
 /// Why a call gives no value.
 pub(crate) enum Refusal {
@@ -54,23 +64,42 @@ impl From<BadAddress> for Refusal {
 type Answer<T> = Result<T, Refusal>;
 
 /// The guest that calls.
-fn me<'a, P: Platform>(caller: &'a Caller<'_, Context<P>>) -> &'a Arc<Guest<P>> {
+pub(crate) fn me<'a, P: Platform>(caller: &'a Caller<'_, Context<P>>) -> &'a Arc<Guest<P>> {
     &caller.data().guest
 }
 
-/// Text of the guest. Longer text is cut, and what is not UTF-8 or would steer a terminal is replaced.
-fn text<P: Platform>(guest: &Guest<P>, address: u32, len: u32) -> Answer<String> {
-    let mut buffer = [0; MAX_TEXT];
-    let bytes = &mut buffer[..MAX_TEXT.min(len as usize)];
-    guest.home.read(address, bytes)?;
-    Ok(String::from_utf8_lossy(bytes)
-        .chars()
-        .map(|c| {
-            if c.is_control() && c != '\n' && c != '\t' {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .collect())
+/// A message call: what `call` answers to the request at an address goes to the [`MAX_REPLY`] bytes at
+/// another; answers its length.
+pub(crate) fn message<P: Platform, Q: DeserializeOwned, R: Serialize>(
+    caller: &mut Caller<'_, Context<P>>,
+    request: u32,
+    len: u32,
+    reply: u32,
+    call: impl FnOnce(&mut Caller<'_, Context<P>>, Q) -> Answer<R>,
+) -> Answer<i64> {
+    let guest = me(caller).clone();
+    if len > MAX_REQUEST {
+        return Err(Ending::Misuse("a message that is too long").into());
+    }
+    // Before anything is done: what is done and not told would be lost. The memory never shrinks.
+    if u64::from(reply) + u64::from(MAX_REPLY) > guest.home.size() {
+        return Err(BadAddress.into());
+    }
+    let question = decode(&guest, request, len)?;
+    let answer = call(caller, question)?;
+    let mut buffer = [0; MAX_REPLY as usize];
+    let bytes = postcard::to_slice(&answer, &mut buffer).map_err(|_| Error::TooLarge)?;
+    guest.home.write(reply, bytes)?;
+    Ok(bytes.len() as i64)
+}
+
+/// Apart, so that the buffer is off the stack when the call is made.
+#[inline(never)]
+fn decode<P: Platform, Q: DeserializeOwned>(guest: &Guest<P>, request: u32, len: u32) -> Answer<Q> {
+    let mut buffer = [0; MAX_REQUEST as usize];
+    let bytes = buffer
+        .get_mut(..len as usize)
+        .ok_or(Error::InvalidArgument)?;
+    guest.home.read(request, bytes)?;
+    postcard::from_bytes(bytes).map_err(|_| Ending::Misuse("a message that does not decode").into())
 }

@@ -1,38 +1,220 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `atoll::process`
 
-use atoll_abi::Pid;
+use alloc::{string::String, sync::Arc, vec::Vec};
+
+use atoll_abi::{
+    Error, Groups, Handle, NEVER, Pid, ProcessState, Rights,
+    message::{
+        Events, EventsRequest, GrantRequest, ProcessInfo, ProcessList, Program, Report,
+        StartRequest, TakeRequest, Text,
+    },
+};
 use wasmtime::Caller;
 
-use super::{Answer, me, text};
+use super::{Answer, me};
 use crate::{
-    guest::{Context, Outcome},
+    Guest,
+    authority::Receipt,
+    context::Context,
+    lifecycle::Asked,
     platform::{Home, Platform},
+    process::{Outcome, Process},
+    resource::Resource,
+    server::Due,
 };
+
+/// The process of a handle with these rights.
+fn process<P: Platform>(
+    guest: &Guest<P>,
+    handle: Handle,
+    rights: Rights,
+) -> Answer<Arc<Process<P>>> {
+    let grant = guest.grant_allowing(handle, rights)?;
+    Ok(grant.resource.process()?.clone())
+}
+
+pub(crate) fn wait<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: Handle,
+    deadline: u64,
+) -> Answer<u64> {
+    let me = me(caller);
+    let grant = me.grant_allowing(handle, Rights::READ)?;
+    let other = grant.resource.process()?;
+    if other.pid == me.pid() {
+        return Err(Error::InvalidArgument.into());
+    }
+    let mut outcome = other.outcome_or_wait(me.pid(), &me.home.waker())?;
+    let mut alarm = None;
+    let answer = loop {
+        if let Some(outcome) = outcome {
+            break Ok(outcome);
+        }
+        if let Err(ending) = me.check_ending() {
+            break Err(ending.into());
+        }
+        if let Err(error) = grant.live() {
+            break Err(error.into());
+        }
+        if deadline != NEVER {
+            if me.server.platform.now() >= deadline {
+                break Err(Error::TimedOut.into());
+            }
+            if alarm.is_none() {
+                let due = Due::Wake(me.home.waker());
+                // There is room: it was reserved.
+                alarm = me.server.set_alarm(deadline, due).ok();
+            }
+        }
+        me.sleep();
+        outcome = other.outcome_on_wire();
+    };
+    other.wait_no_longer(me.pid());
+    if let Some(alarm) = alarm {
+        me.server.alarms.cancel(alarm);
+    }
+    answer
+}
+
+pub(crate) fn stop<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: Handle,
+    grace: u64,
+) -> Answer<()> {
+    let me = me(caller);
+    let process = process(me, handle, Rights::WRITE)?;
+    me.server.stop(&process, grace);
+    Ok(())
+}
+
+pub(crate) fn watch<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: Handle,
+    task: u32,
+) -> Answer<()> {
+    let me = me(caller);
+    let grant = me.grant_allowing(handle, Rights::READ)?;
+    let process = grant.resource.process()?;
+    Ok(process.watch(me.pid(), task, &grant)?)
+}
+
+pub(crate) fn state<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: Handle,
+) -> Answer<ProcessState> {
+    Ok(process(me(caller), handle, Rights::READ)?.state())
+}
+
+pub(crate) fn restrict<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: Handle,
+    groups: Groups,
+) -> Answer<()> {
+    let process = process(me(caller), handle, Rights::GRANT)?;
+    process.guest().ok_or(Error::Ended)?.restrict(groups);
+    Ok(())
+}
 
 pub(crate) fn start<P: Platform>(
     caller: &mut Caller<'_, Context<P>>,
-    name: u32,
-    len: u32,
-) -> Answer<Pid> {
+    request: StartRequest,
+) -> Answer<Handle> {
     let me = me(caller);
-    Ok(me.server.start(&text(me, name, len)?)?)
+    let session = match request.session {
+        Some(handle) => {
+            let grant = me.grant_allowing(handle, Rights::WRITE)?;
+            Some(grant.resource.session()?.clone())
+        }
+        None => None,
+    };
+    let owned =
+        |texts: &[Text]| -> Vec<String> { texts.iter().map(|text| text.as_str().into()).collect() };
+    let asked = Asked {
+        by: me,
+        args: owned(&request.args),
+        env: owned(&request.env),
+        gives: request.gives,
+        session,
+    };
+    let process = match &request.program {
+        Program::Guest(name) => me.server.start_guest(name, asked)?,
+        Program::Module(module) => me.server.start_module(module, asked)?,
+    };
+    let handle = me.receive_new(Resource::Process(process.clone()));
+    // Nobody could stop what nobody has.
+    Ok(handle.inspect_err(|_| me.server.stop(&process, 0))?)
 }
 
-pub(crate) fn wait<P: Platform>(caller: &mut Caller<'_, Context<P>>, pid: u32) -> Answer<u64> {
+pub(crate) fn grant<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    request: GrantRequest,
+) -> Answer<()> {
     let me = me(caller);
-    let other = me.server.guest(Pid(pid))?;
-    // Once: the list of those to wake is kept until the other is gone.
-    let mut outcome = other.outcome_or_wake(&me.home.waker());
-    loop {
-        if let Some(outcome) = outcome {
-            return Ok(match outcome {
-                Outcome::Exited(code) => u64::from(code),
-                Outcome::Failed(_) => 1 << 32,
-            });
-        }
-        me.check_ending()?;
-        me.home.park();
-        outcome = other.outcome();
+    let process = process(me, request.process, Rights::GRANT)?;
+    let give = request.give;
+    let source = me.grant_allowing(give.handle, give.rights.union(Rights::GRANT))?;
+    let receipt = Receipt {
+        name: give.name,
+        by: Some(me.pid()),
+        is_news: true,
+    };
+    let guest = process.guest().ok_or(Error::Ended)?;
+    guest.receive_from(receipt, &source, give.rights)?;
+    Ok(())
+}
+
+pub(crate) fn take<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    request: TakeRequest,
+) -> Answer<()> {
+    let me = me(caller);
+    let process = process(me, request.process, Rights::GRANT)?;
+    let guest = process.guest().ok_or(Error::Ended)?;
+    Ok(me.server.take(&guest, me.pid(), &request.name)?)
+}
+
+pub(crate) fn info<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: Handle,
+) -> Answer<ProcessInfo> {
+    let me = me(caller);
+    let process = process(me, handle, Rights::READ)?;
+    Ok(me.server.process_info(&process))
+}
+
+pub(crate) fn events<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    request: EventsRequest,
+) -> Answer<Events> {
+    let process = process(me(caller), request.process, Rights::READ)?;
+    Ok(Events {
+        changes: process.changes(request.after as usize),
+    })
+}
+
+pub(crate) fn report<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: Handle,
+) -> Answer<Report> {
+    let process = process(me(caller), handle, Rights::READ)?;
+    let mut report = Report {
+        text: heapless::String::new(),
+    };
+    if let Some(Outcome::Failed(why)) = process.outcome() {
+        // Cut where it is full.
+        why.chars()
+            .try_for_each(|c| report.text.push(c).ok())
+            .unwrap_or_default();
     }
+    Ok(report)
+}
+
+pub(crate) fn children<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    after: Pid,
+) -> Answer<ProcessList> {
+    let me = me(caller);
+    let parent = Some(me.pid());
+    Ok(me.server.list(after, |process| process.parent == parent))
 }

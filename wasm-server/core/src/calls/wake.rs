@@ -1,77 +1,72 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `atoll::wake`
 
-use atoll_abi::{Error, Handle, Rights};
+use atoll_abi::{Handle, NEVER, Rights};
 use wasmtime::Caller;
 
 use super::{Answer, me};
 use crate::{
-    guest::Context,
+    context::Context,
     platform::{Home, Platform},
-    report::Ending,
+    server::Due,
 };
-
-/// The deadline that never comes.
-const NEVER: u64 = u64::MAX;
 
 pub(crate) fn register<P: Platform>(
     caller: &mut Caller<'_, Context<P>>,
     mailbox: u32,
 ) -> Answer<()> {
-    me(caller)
-        .register_mailbox(mailbox)
-        .map_err(|_| Ending::Misuse("what it registers is no mailbox").into())
+    Ok(me(caller).register_mailbox(mailbox)?)
 }
 
 pub(crate) fn listen<P: Platform>(
     caller: &mut Caller<'_, Context<P>>,
-    handle: u32,
+    handle: Handle,
     task: u32,
 ) -> Answer<()> {
     let me = me(caller);
-    let cap = me.cap(handle)?;
-    if !cap.rights.contains(Rights::READ) {
-        return Err(Error::Denied.into());
-    }
-    Ok(cap.region.listen(me, task)?)
+    me.server.room()?;
+    let grant = me.grant_allowing(handle, Rights::READ)?;
+    Ok(grant.resource.region()?.listen(me, task, &grant)?)
 }
 
-pub(crate) fn notify<P: Platform>(caller: &mut Caller<'_, Context<P>>, handle: u32) -> Answer<()> {
+pub(crate) fn unlisten<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: Handle,
+) -> Answer<()> {
+    let grant = me(caller).grant(handle)?;
+    Ok(grant.resource.region()?.unlisten(&grant)?)
+}
+
+pub(crate) fn notify<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: Handle,
+) -> Answer<()> {
     let me = me(caller);
-    let handles = me.handles.lock();
-    let cap = handles.get(Handle(handle))?;
-    if !cap.rights.contains(Rights::WRITE) {
-        return Err(Error::Denied.into());
-    }
-    // The region outlives the lock on the table, which must not be held across a wake.
-    let region = cap.region.clone();
-    drop(handles);
-    Ok(region.ring(me)?)
+    // The table is not locked across a wake.
+    let grant = me.grant_allowing(handle, Rights::WRITE)?;
+    grant.resource.region()?.ring(me);
+    Ok(())
 }
 
 pub(crate) fn wait<P: Platform>(caller: &mut Caller<'_, Context<P>>, deadline: u64) -> Answer<u32> {
     let me = me(caller);
     let mut alarm = None;
-    let pending = loop {
-        match me.pending_or_park() {
-            None => break Err(Ending::Misuse("it waits without a mailbox").into()),
-            Some(pending @ 1..) => break Ok(pending),
-            Some(0) => {}
-        }
-        if let Err(ending) = me.check_ending() {
-            break Err(ending.into());
-        }
+    let pending = me.wait_for_wakes(|| {
+        me.check_ending()?;
         if deadline != NEVER {
             if me.server.platform.now() >= deadline {
-                me.unpark();
-                break Ok(0);
+                return Ok(false);
             }
-            alarm.get_or_insert_with(|| me.server.wake_at(deadline, me.home.waker()));
+            if alarm.is_none() {
+                let due = Due::Wake(me.home.waker());
+                // There is room: it was reserved.
+                alarm = me.server.set_alarm(deadline, due).ok();
+            }
         }
-        me.home.park();
-    };
+        Ok(true)
+    });
     if let Some(alarm) = alarm {
-        me.server.cancel(alarm);
+        me.server.alarms.cancel(alarm);
     }
-    pending
+    Ok(pending?)
 }

@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Who holds what: capabilities are given, found by tokens, and taken back.
+//!
+//! Nothing here holds a lock while it tells a guest of what it lost: the registry names those to be told
+//! one at a time.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use atoll_abi::{
+    Error, Handle, PAGE, Pid, Rights,
+    message::{self, Event, HandleInfo, Holdings, Name, Notice, Token},
+};
+
+use crate::{
+    Guest,
+    guest::{Holding, count, uncount},
+    handle::HandleTable,
+    platform::{Home, Platform},
+    region::Region,
+    registry::{Grant, Holder, Victim},
+    resource::Resource,
+    server::{Due, Server},
+    service::{Provider, Watchers},
+};
+
+/// How a guest comes by a capability.
+pub(crate) struct Receipt {
+    /// The name it is given under, or empty.
+    pub name: Name,
+    /// Who gives it, if a process does.
+    pub by: Option<Pid>,
+    /// Whether the guest is to be told.
+    pub is_news: bool,
+}
+
+impl Receipt {
+    /// The guest asked for it.
+    pub const ASKED: Self = Self {
+        name: Name::new(),
+        by: None,
+        is_news: false,
+    };
+}
+
+impl<P: Platform> Guest<P> {
+    /// Gives the guest a capability: `make` makes the grant, for the holder that it is told.
+    ///
+    /// # Errors
+    /// `NotEntitled` by its session, `TooManyHandles`, and those of `make`.
+    pub(crate) fn receive(
+        &self,
+        receipt: Receipt,
+        resource: &Resource<P>,
+        rights: Rights,
+        make: impl FnOnce(Holder<P>) -> Result<Arc<Grant<P>>, Error>,
+    ) -> Result<Handle, Error> {
+        if let Some(session) = &self.process.session
+            && !session.allows(resource, rights)
+        {
+            return Err(Error::NotEntitled);
+        }
+        self.server.room()?;
+        let news = receipt.is_news.then(|| (self.next_news(), Event::Granted));
+        let handle = self.handles.lock().insert_with(|handle| {
+            Ok(Holding {
+                grant: make(Holder::Guest(self.pid(), handle))?,
+                name: receipt.name,
+                by: receipt.by,
+                news,
+            })
+        })?;
+        if receipt.is_news {
+            self.announce();
+        }
+        Ok(handle)
+    }
+
+    /// Gives the guest a capability derived from another.
+    pub(crate) fn receive_from(
+        &self,
+        receipt: Receipt,
+        source: &Grant<P>,
+        rights: Rights,
+    ) -> Result<Handle, Error> {
+        self.receive(receipt, &source.resource, rights, |holder| {
+            self.server.registry.lock().derive(source, rights, holder)
+        })
+    }
+
+    /// Gives the guest something new that it made, with every right.
+    pub(crate) fn receive_new(&self, resource: Resource<P>) -> Result<Handle, Error> {
+        self.receive(Receipt::ASKED, &resource.clone(), Rights::ALL, |holder| {
+            self.server
+                .registry
+                .lock()
+                .root(resource, Rights::ALL, holder)
+        })
+    }
+
+    /// Makes a region out of the guest's budget.
+    pub(crate) fn make_region(&self, bytes: u32) -> Result<Handle, Error> {
+        self.server.room()?;
+        let limit = self.process.limits.regions;
+        count(&self.counters.regions, limit, Error::TooManyRegions)?;
+        let made = self.home.make_region(bytes).map_err(Error::from);
+        let backing = made.inspect_err(|_| uncount(&self.counters.regions))?;
+        let session = self.process.session.clone();
+        let region = Arc::new(Region::new(backing, bytes, Some(self.pid()), session));
+        self.receive_new(Resource::Region(region.clone()))
+            .inspect_err(|_| self.free_region(&region))
+    }
+
+    /// Gives the frames of a region of this guest back to its budget.
+    fn free_region(&self, region: &Region<P>) {
+        if let Some(backing) = region.take_backing() {
+            self.home.free_region(&backing);
+            uncount(&self.counters.regions);
+        }
+    }
+
+    /// Maps a region; answers where.
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        grant: &Arc<Grant<P>>,
+        write: bool,
+        grow: impl FnOnce(u64) -> Option<u64>,
+    ) -> Result<u32, Error> {
+        let region = grant.resource.region()?;
+        self.server.room()?;
+        let limit = self.process.limits.windows;
+        count(&self.counters.windows, limit, Error::TooManyWindows)?;
+        // The frames stay until the window is known, so that whoever takes them finds it.
+        let backing = region.hold();
+        let address = backing
+            .as_ref()
+            .ok_or(Error::Revoked)
+            .and_then(|backing| self.map(backing, region.bytes, write, grow))
+            .inspect_err(|_| uncount(&self.counters.windows))?;
+        region
+            .add_window(self, address, grant)
+            .inspect_err(|_| self.unmap(address, region.bytes))?;
+        Ok(address)
+    }
+
+    fn map(
+        &self,
+        backing: &Arc<P::Region>,
+        bytes: u32,
+        write: bool,
+        grow: impl FnOnce(u64) -> Option<u64>,
+    ) -> Result<u32, Error> {
+        if let Some(address) = self.home.reuse(backing, write) {
+            return Ok(address);
+        }
+        self.home.stage(Some((backing, write)));
+        let grown = grow(u64::from(bytes / PAGE));
+        self.home.stage(None);
+        // The answer is in wasm pages.
+        let address = grown.and_then(|pages| pages.checked_mul(u64::from(PAGE)));
+        address
+            .and_then(|address| u32::try_from(address).ok())
+            .ok_or(Error::NoAddressSpace)
+    }
+
+    /// Takes the window at this address away.
+    pub(crate) fn detach(&self, address: u32) -> Result<(), Error> {
+        // The table is not locked while a window goes away, which takes a while.
+        let mut place = 0;
+        loop {
+            let (handle, grant) = {
+                let handles = self.handles.lock();
+                let (handle, holding) = handles.first_from(place).ok_or(Error::NotFound)?;
+                (handle, holding.grant.clone())
+            };
+            if let Resource::Region(region) = &grant.resource
+                && region.remove_window(self, address)
+            {
+                return Ok(());
+            }
+            place = HandleTable::<Holding<P>>::behind(handle);
+        }
+    }
+
+    /// Gives a handle up, with all that was derived from it.
+    pub(crate) fn close(&self, handle: Handle) -> Result<(), Error> {
+        let holding = self.handles.lock().remove(handle)?;
+        self.server.cut(&holding.grant, true, Event::Revoked);
+        if let Resource::Region(region) = &holding.grant.resource
+            && region.owner == Some(self.pid())
+            && !self.holds(&holding.grant.resource)
+        {
+            self.free_region(region);
+        }
+        Ok(())
+    }
+
+    /// Whether it holds this under another handle.
+    fn holds(&self, resource: &Resource<P>) -> bool {
+        let handles = self.handles.lock();
+        handles.iter().any(|(_, holding)| {
+            holding.grant.lost().is_none() && holding.grant.resource.is(resource)
+        })
+    }
+
+    /// Everything that the guest holds, and all that others have from it. Its thread has finished.
+    pub(crate) fn dispose(&self) {
+        loop {
+            let holding = {
+                let mut handles = self.handles.lock();
+                let first = handles.first_from(0).map(|(handle, _)| handle);
+                let Some(holding) = first.and_then(|handle| handles.remove(handle).ok()) else {
+                    return;
+                };
+                holding
+            };
+            self.server.cut(&holding.grant, true, Event::SourceExited);
+            if let Resource::Region(region) = &holding.grant.resource
+                && region.owner == Some(self.pid())
+            {
+                // Waits for those who map it or copy, and find that they may not.
+                region.take_backing();
+            }
+        }
+    }
+
+    /// Takes the oldest piece of news.
+    pub(crate) fn take_news(&self) -> Option<Notice> {
+        let mut handles = self.handles.lock();
+        let (handle, holding) = handles
+            .iter_mut()
+            .filter(|(_, holding)| holding.news.is_some())
+            .min_by_key(|(_, holding)| holding.news.map(|(order, _)| order))?;
+        let (_, event) = holding.news.take()?;
+        Some(Notice {
+            handle,
+            kind: holding.grant.resource.kind(),
+            event,
+            name: holding.name.clone(),
+        })
+    }
+
+    pub(crate) fn handle_info(&self, handle: Handle) -> Result<HandleInfo, Error> {
+        let handles = self.handles.lock();
+        let grant = &handles.get(handle)?.grant;
+        Ok(HandleInfo {
+            kind: grant.resource.kind(),
+            rights: grant.rights,
+            lost: grant.lost(),
+        })
+    }
+}
+
+impl<P: Platform> Guest<P> {
+    /// What it holds behind a handle, as much as a page takes.
+    pub(crate) fn holdings(&self, after: Handle) -> Holdings {
+        let mut page = Holdings {
+            holdings: heapless::Vec::new(),
+        };
+        let handles = self.handles.lock();
+        let mut place = HandleTable::<Holding<P>>::behind(after);
+        while let Some((handle, holding)) = handles.first_from(place) {
+            place = HandleTable::<Holding<P>>::behind(handle);
+            let entry = message::Holding {
+                handle,
+                kind: holding.grant.resource.kind(),
+                rights: holding.grant.rights,
+                resource: holding.grant.number,
+                name: holding.name.clone(),
+            };
+            if holding.grant.lost().is_none() && page.holdings.push(entry).is_err() {
+                break;
+            }
+        }
+        page
+    }
+}
+
+impl<P: Platform> Server<P> {
+    /// Makes a token. If it expires, so does what is taken up with it.
+    pub(crate) fn share(
+        &self,
+        guest: &Guest<P>,
+        source: &Grant<P>,
+        rights: Rights,
+        uses: u32,
+        expires: Option<u64>,
+    ) -> Result<Token, Error> {
+        self.room()?;
+        let limit = guest.process.limits.tokens;
+        count(&guest.counters.tokens, limit, Error::TooManyTokens)?;
+        let made = {
+            let mut registry = self.registry.lock();
+            let mut random = self.random.lock();
+            let shared = (uses, guest.pid(), expires.is_some());
+            registry.share(source, rights, shared, &mut random)
+        };
+        let (token, grant) = made.inspect_err(|_| uncount(&guest.counters.tokens))?;
+        if let Some(at) = expires {
+            // The timer counts until then, or until the token is cut.
+            let due = Due::Expire(guest.pid(), grant.clone());
+            guest
+                .set_timer(at, due)
+                .inspect_err(|_| self.cut(&grant, true, Event::Revoked))?;
+        }
+        Ok(token)
+    }
+
+    /// Takes a token up.
+    pub(crate) fn accept(&self, guest: &Guest<P>, token: &Token) -> Result<Handle, Error> {
+        let source = {
+            let registry = self.registry.lock();
+            let (grant, shared) = registry.shared(token)?;
+            (grant.clone(), shared.by)
+        };
+        let (source, by) = source;
+        let receipt = Receipt {
+            by: Some(by),
+            ..Receipt::ASKED
+        };
+        let mut spent_by = None;
+        let handle = guest.receive(receipt, &source.resource, source.rights, |holder| {
+            let (grant, spent) = self.registry.lock().redeem(token, holder)?;
+            spent_by = spent;
+            Ok(grant)
+        })?;
+        self.uncount_token(spent_by);
+        Ok(handle)
+    }
+
+    /// Makes a token worthless that the guest made.
+    pub(crate) fn withdraw_token(&self, guest: &Guest<P>, token: &Token) -> Result<(), Error> {
+        let mut registry = self.registry.lock();
+        let (grant, shared) = registry.shared(token)?;
+        if shared.by != guest.pid() {
+            return Err(Error::BadToken);
+        }
+        let grant = grant.clone();
+        registry.spend(&grant);
+        drop(registry);
+        uncount(&guest.counters.tokens);
+        Ok(())
+    }
+
+    fn uncount_token(&self, by: Option<Pid>) {
+        if let Some(guest) = by.and_then(|pid| self.guest(pid).ok()) {
+            uncount(&guest.counters.tokens);
+        }
+    }
+
+    /// Cuts a grant and all below it, or only what is below. When this returns, nobody can use any of
+    /// them, no window shows what they designate, and whoever held one has been told.
+    pub(crate) fn cut(&self, grant: &Arc<Grant<P>>, itself: bool, event: Event) {
+        self.registry.lock().cut(grant, itself, event);
+        loop {
+            // Not in the condition of the loop, where the lock would be held until its end.
+            let victim = self.registry.lock().next_victim(grant);
+            let Some(victim) = victim else { break };
+            self.tell(&victim);
+        }
+        match &grant.resource {
+            Resource::Region(region) => region.strip(),
+            Resource::Process(process) => process.strip_watchers(),
+            Resource::Service(service) => {
+                service.strip_watchers();
+                while let Some((provider, watchers)) = service.withdraw(is_cut) {
+                    self.unprovide(&provider, &watchers, Event::Revoked);
+                }
+            }
+            Resource::Session(_) => {}
+        }
+    }
+
+    fn tell(&self, victim: &Victim<P>) {
+        match &victim.holder {
+            Holder::Guest(pid, handle) => {
+                let Ok(guest) = self.guest(*pid) else { return };
+                let lost = victim.grant.lost();
+                let news = lost.map(|event| (guest.next_news(), event));
+                let told = guest.handles.lock().get_mut(*handle).is_ok_and(|holding| {
+                    let is_it = Arc::ptr_eq(&holding.grant, &victim.grant);
+                    if is_it {
+                        holding.news = news;
+                    }
+                    is_it
+                });
+                if told {
+                    guest.announce();
+                }
+            }
+            Holder::Token(shared) => {
+                if let Ok(guest) = self.guest(shared.by) {
+                    uncount(&guest.counters.tokens);
+                    if shared.expires {
+                        guest.cancel_timers(|due| due.is_expiry_of(&victim.grant));
+                    }
+                }
+            }
+            Holder::Offer(service) => {
+                let is_it = |provider: &Provider<P>| Arc::ptr_eq(&provider.offer, &victim.grant);
+                if let Some((_, watchers)) = service.withdraw(is_it) {
+                    self.wake_watchers(&watchers);
+                }
+            }
+            Holder::Spec | Holder::Spent => {}
+        }
+    }
+
+    /// What follows when a provider is out of the line: those who looked its offer up lose it.
+    pub(crate) fn unprovide(&self, provider: &Provider<P>, watchers: &Watchers, event: Event) {
+        self.cut(&provider.offer, true, event);
+        self.wake_watchers(watchers);
+    }
+
+    pub(crate) fn wake_watchers(&self, watchers: &Watchers) {
+        for (pid, task) in watchers {
+            if let Ok(guest) = self.guest(*pid) {
+                guest.wake_for(*task);
+            }
+        }
+    }
+
+    /// Takes what a guest was given by another under a name.
+    pub(crate) fn take(&self, from: &Guest<P>, by: Pid, name: &Name) -> Result<(), Error> {
+        let mut grants: Vec<Arc<Grant<P>>> = Vec::new();
+        for (_, holding) in from.handles.lock().iter() {
+            if holding.by == Some(by) && holding.name == *name && holding.grant.lost().is_none() {
+                grants.try_reserve(1).map_err(|_| Error::TooMany)?;
+                grants.push(holding.grant.clone());
+            }
+        }
+        for grant in &grants {
+            self.cut(grant, true, Event::Revoked);
+        }
+        if grants.is_empty() {
+            Err(Error::NotFound)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn is_cut<P: Platform>(provider: &Provider<P>) -> bool {
+    provider.by.lost().is_some() || provider.offer.lost().is_some()
+}
