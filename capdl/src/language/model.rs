@@ -53,7 +53,7 @@ pub enum Kind {
     /// `wasm_server`
     Server(Server),
     /// `wasm_guest`
-    Guest(Guest),
+    Guest(Box<Guest>),
     /// Declared, but wrongly: nothing more is said about it.
     Broken,
 }

@@ -29,10 +29,13 @@ const START: [(&str, Start); 2] = [("boot", Start::Boot), ("demand", Start::Dema
 pub(super) const DECLARE_SERVER: &str = "declare one: `server = wasm_server (prio: 200)`";
 const NAME_SERVER: &str = "name a `wasm_server` object: `server: …`";
 
+/// A field of limits.
+type Limit = fn(&mut Limits) -> &mut u32;
+
 /// How much a guest may have: parameter, the least that makes sense, the field.
 ///
 /// Without handles a guest can hold nothing, and hardly any module does without a table.
-const LIMITS: [(&str, u32, fn(&mut Limits) -> &mut u32); 7] = [
+const LIMITS: [(&str, u32, Limit); 7] = [
     ("handles", 1, |limits| &mut limits.handles),
     ("timers", 0, |limits| &mut limits.timers),
     ("regions", 0, |limits| &mut limits.regions),
@@ -282,7 +285,7 @@ fn kind_of<'a>(
         }),
         "wasm_guest" => {
             let server = params.object("server");
-            return Some((Kind::Guest(guest(params)?), server));
+            return Some((Kind::Guest(Box::new(guest(params)?)), server));
         }
         _ => return None,
     };
