@@ -151,7 +151,8 @@ impl<P: Platform> Registry<P> {
         holder: Holder<P>,
     ) -> Result<Arc<Grant<P>>, Error> {
         source.allowing(rights)?;
-        self.insert(Some(source.place), source.resource.clone(), rights, holder)
+        let resource = (source.resource.clone(), source.number);
+        self.insert(Some(source.place), resource, rights, holder)
     }
 
     /// A token for a grant: how often it can be taken up, who makes it, and whether it expires.

@@ -176,8 +176,8 @@ fn a_window_shows_the_same_memory_and_a_token_works_once() {
     let imports = r#"
         (import "atoll::guest" "exit" (func $exit (param i32) (result i64)))
         (import "atoll::shm" "alloc" (func $alloc (param i32) (result i64)))
-        (import "atoll::shm" "share" (func $share (param i32 i32 i32) (result i64)))
-        (import "atoll::shm" "accept" (func $accept (param i32) (result i64)))
+        (import "atoll::handle" "share" (func $share (param i32 i32 i32) (result i64)))
+        (import "atoll::handle" "accept" (func $accept (param i32 i32 i32) (result i64)))
         (import "atoll::shm" "attach" (func $attach (param i32 i32) (result i64)))
         (import "atoll::wake" "register" (func $register (param i32) (result i64)))
         (import "atoll::wake" "listen" (func $listen (param i32 i32) (result i64)))
@@ -185,7 +185,9 @@ fn a_window_shows_the_same_memory_and_a_token_works_once() {
         (import "atoll::wake" "wait" (func $wait (param i64) (result i64)))
         (global $link (mut i32) (i32.const 0))
         (data (i32.const 64) "\01\00\00\00\04\00\00\00")
-        ;; The first handle of a guest: index 0, generation 1.
+        ;; A ShareRequest: handle 4097, read and write, once, for ever.
+        (data (i32.const 96) "\81\20\03\01\00")
+        ;; The handles of a guest, in turn: index 0, generation 1, and index 1.
         (func $open (drop (call $register (i32.const 64)))
             (drop (call $listen (i32.const 4096) (i32.const 1)))
             (global.set $link (i32.wrap_i64 (call $attach (i32.const 4096) (i32.const 3)))))
@@ -204,8 +206,9 @@ fn a_window_shows_the_same_memory_and_a_token_works_once() {
         (local.set $handle (i32.wrap_i64 (call $alloc (i32.const 1))))
         (local.set $page (i32.wrap_i64 (call $attach (local.get $handle) (i32.const 3))))
         (i32.atomic.store (local.get $page) (i32.const 40))
-        (drop (call $share (local.get $handle) (i32.const 3) (i32.const 128)))
-        (v128.store offset=16 (global.get $link) (v128.load (i32.const 128)))
+        (i64.ne (call $share (i32.const 96) (i32.const 5) (i32.const 2048)) (i64.const 16))
+        (if (then unreachable))
+        (v128.store offset=16 (global.get $link) (v128.load (i32.const 2048)))
         (call $say (i32.const 1))
         (call $until (i32.const 2))
         (drop (call $exit (i32.atomic.load (local.get $page))))";
@@ -213,13 +216,17 @@ fn a_window_shows_the_same_memory_and_a_token_works_once() {
         (call $open)
         (call $until (i32.const 1))
         (v128.store (i32.const 128) (v128.load offset=16 (global.get $link)))
-        (local.set $handle (i32.wrap_i64 (call $accept (i32.const 128))))
+        ;; The answer is the length of the handle.
+        (i64.ne (call $accept (i32.const 128) (i32.const 16) (i32.const 2048)) (i64.const 2))
+        (if (then unreachable))
+        (local.set $handle (i32.const 4097))
         (local.set $a (i32.wrap_i64 (call $attach (local.get $handle) (i32.const 3))))
         (local.set $b (i32.wrap_i64 (call $attach (local.get $handle) (i32.const 1))))
         (drop (i32.atomic.rmw.add (local.get $a) (i32.const 2)))
         (i32.ne (i32.atomic.load (local.get $b)) (i32.const 42)) (if (then unreachable))
         ;; BadToken
-        (i64.ne (call $accept (i32.const 128)) (i64.const -9)) (if (then unreachable))
+        (i64.ne (call $accept (i32.const 128) (i32.const 16) (i32.const 2048)) (i64.const -9))
+        (if (then unreachable))
         (call $say (i32.const 2))";
     let grants = ["shared_memory", "wake"];
     let system = System::run([
@@ -247,13 +254,17 @@ fn a_window_shows_the_same_memory_and_a_token_works_once() {
 #[test]
 fn a_guest_starts_another_and_waits_for_it() {
     let imports = r#"(import "atoll::guest" "exit" (func $exit (param i32) (result i64)))
-        (import "atoll::process" "start" (func $start (param i32 i32) (result i64)))
-        (import "atoll::process" "wait" (func $wait (param i32) (result i64)))
-        (data (i32.const 8) "child")"#;
+        (import "atoll::process" "start" (func $start (param i32 i32 i32) (result i64)))
+        (import "atoll::process" "wait" (func $wait (param i32 i64) (result i64)))
+        ;; A StartRequest: a guest of the spec, by name; nothing else.
+        (data (i32.const 8) "\00\05child\00\00\00\00")"#;
     let parent = "(local $round i32) (local $sum i32)
         (loop
+            (i64.ne (call $start (i32.const 8) (i32.const 11) (i32.const 2048)) (i64.const 2))
+            (if (then unreachable))
+            ;; The handles are counted up from index 0, generation 1.
             (local.set $sum (i32.add (local.get $sum) (i32.wrap_i64 (call $wait
-                (i32.wrap_i64 (call $start (i32.const 8) (i32.const 5)))))))
+                (i32.add (i32.const 4096) (local.get $round)) (i64.const -1)))))
             (local.set $round (i32.add (local.get $round) (i32.const 1)))
             (br_if 0 (i32.lt_u (local.get $round) (i32.const 20))))
         (drop (call $exit (local.get $sum)))";
