@@ -11,16 +11,18 @@ use atoll_abi::{
     message::{self, Event, HandleInfo, Holdings, Name, Notice, Token},
 };
 
+use wasm_state::registry::{Holder, SECRET_BYTES, Shared};
+
 use crate::{
     Guest,
+    grant::{Grant, Holder as Held, Victim},
     guest::{Holding, count, uncount},
     handle::HandleTable,
     platform::{Home, Platform},
     region::Region,
-    registry::{Grant, Holder, Victim},
     resource::Resource,
     server::{Due, Server},
-    service::{Provider, Watchers},
+    service::{Provider, Service, Watcher},
 };
 
 /// How a guest comes by a capability.
@@ -52,7 +54,7 @@ impl<P: Platform> Guest<P> {
         receipt: Receipt,
         resource: &Resource<P>,
         rights: Rights,
-        make: impl FnOnce(Holder<P>) -> Result<Arc<Grant<P>>, Error>,
+        make: impl FnOnce(Held<P>) -> Result<Arc<Grant<P>>, Error>,
     ) -> Result<Handle, Error> {
         if let Some(session) = &self.process.session
             && !session.allows(resource, rights)
@@ -63,7 +65,7 @@ impl<P: Platform> Guest<P> {
         let news = receipt.is_news.then(|| (self.next_news(), Event::Granted));
         let handle = self.handles.lock().insert_with(|handle| {
             Ok(Holding {
-                grant: make(Holder::Guest(self.pid(), handle))?,
+                grant: make(Held::Guest(self.pid(), handle))?,
                 name: receipt.name,
                 by: receipt.by,
                 news,
@@ -289,10 +291,10 @@ impl<P: Platform> Server<P> {
         let limit = guest.process.limits.tokens;
         count(&guest.counters.tokens, limit, Error::TooManyTokens)?;
         let made = {
-            let mut registry = self.registry.lock();
-            let mut random = self.random.lock();
-            let shared = (uses, guest.pid(), expires.is_some());
-            registry.share(source, rights, shared, &mut random)
+            let mut secret = [0; SECRET_BYTES];
+            self.random.lock().fill(&mut secret);
+            let shared = Shared::new(secret, uses, guest.pid(), expires.is_some());
+            self.registry.lock().share(source, rights, shared)
         };
         let (token, grant) = made.inspect_err(|_| uncount(&guest.counters.tokens))?;
         if let Some(at) = expires {
@@ -362,8 +364,9 @@ impl<P: Platform> Server<P> {
             Resource::Process(process) => process.strip_watchers(),
             Resource::Service(service) => {
                 service.strip_watchers();
-                while let Some((provider, watchers)) = service.withdraw(is_cut) {
-                    self.unprovide(&provider, &watchers, Event::Revoked);
+                while let Some((provider, was_first)) = service.withdraw(is_cut) {
+                    self.cut(&provider.offer, true, Event::Revoked);
+                    self.tell_of(service, was_first);
                 }
             }
             Resource::Session(_) => {}
@@ -372,7 +375,7 @@ impl<P: Platform> Server<P> {
 
     fn tell(&self, victim: &Victim<P>) {
         match &victim.holder {
-            Holder::Guest(pid, handle) => {
+            Holder::Holds(Held::Guest(pid, handle)) => {
                 let Ok(guest) = self.guest(*pid) else { return };
                 let lost = victim.grant.lost();
                 let news = lost.map(|event| (guest.next_news(), event));
@@ -395,27 +398,28 @@ impl<P: Platform> Server<P> {
                     }
                 }
             }
-            Holder::Offer(service) => {
+            Holder::Holds(Held::Offer(service)) => {
                 let is_it = |provider: &Provider<P>| Arc::ptr_eq(&provider.offer, &victim.grant);
-                if let Some((_, watchers)) = service.withdraw(is_it) {
-                    self.wake_watchers(&watchers);
+                if let Some((_, was_first)) = service.withdraw(is_it) {
+                    self.tell_of(service, was_first);
                 }
             }
-            Holder::Spec | Holder::Spent => {}
+            Holder::Holds(Held::Spec) | Holder::Spent => {}
         }
     }
 
-    /// What follows when a provider is out of the line: those who looked its offer up lose it.
-    pub(crate) fn unprovide(&self, provider: &Provider<P>, watchers: &Watchers, event: Event) {
-        self.cut(&provider.offer, true, event);
-        self.wake_watchers(watchers);
+    /// Tells the watchers of a service, if its provider has changed.
+    pub(crate) fn tell_of(&self, service: &Service<P>, has_changed: bool) {
+        let mut n = 0;
+        while has_changed && let Some(watcher) = service.watcher(n) {
+            self.tell_watcher(watcher);
+            n += 1;
+        }
     }
 
-    pub(crate) fn wake_watchers(&self, watchers: &Watchers) {
-        for (pid, task) in watchers {
-            if let Ok(guest) = self.guest(*pid) {
-                guest.wake_for(*task);
-            }
+    pub(crate) fn tell_watcher(&self, watcher: Watcher) {
+        if let Ok(guest) = self.guest(watcher.pid) {
+            guest.wake_for(watcher.task);
         }
     }
 

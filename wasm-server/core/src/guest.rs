@@ -14,11 +14,11 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::{
     Lock,
     context::Context,
+    grant::Grant,
     handle::HandleTable,
     modules::Prepared,
     platform::{Home, Platform},
     process::{Outcome, Process},
-    registry::Grant,
     report::{self, Ending},
     server::Server,
 };

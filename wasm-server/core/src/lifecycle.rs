@@ -14,11 +14,11 @@ use crate::{
     Guest, Lock,
     authority::Receipt,
     description::Description,
+    grant::Grant,
     guest::{Reason, count, uncount},
     modules::Prepared,
     platform::{Budget, Home, HomeParams, Platform},
     process::{Outcome, Process, ProcessParams},
-    registry::Grant,
     server::{Due, Server},
     session::Session,
 };
@@ -410,10 +410,8 @@ impl<P: Platform> Server<P> {
 
     fn tell_watchers(&self, process: &Process<P>) {
         let mut n = 0;
-        while let Some((pid, task)) = process.watcher(n) {
-            if let Ok(guest) = self.guest(pid) {
-                guest.wake_for(task);
-            }
+        while let Some(watcher) = process.watcher(n) {
+            self.tell_watcher(watcher);
             n += 1;
         }
     }

@@ -13,8 +13,9 @@ use atoll_abi::{
 
 use crate::{
     Guest, Lock,
+    grant::{Dependents, Grant},
     platform::{Home, Platform},
-    registry::Grant,
+    service::{Watcher, watch},
     session::Session,
 };
 
@@ -69,6 +70,7 @@ pub(crate) struct Process<P: Platform> {
     pub prio: u8,
     pub limits: Limits,
     life: Lock<P, Life<P>>,
+    watchers: Dependents<P, Watcher>,
 }
 
 struct Life<P: Platform> {
@@ -77,18 +79,11 @@ struct Life<P: Platform> {
     outcome: Option<Outcome>,
     guest: Option<Arc<Guest<P>>>,
     waiting: Vec<Waiter<P>>,
-    watchers: Vec<Watcher<P>>,
 }
 
 struct Waiter<P: Platform> {
     pid: Pid,
     waker: <P::Home as Home>::Waker,
-}
-
-struct Watcher<P: Platform> {
-    pid: Pid,
-    task: u32,
-    grant: Arc<Grant<P>>,
 }
 
 /// What a process is made with.
@@ -123,8 +118,8 @@ impl<P: Platform> Process<P> {
                 outcome: None,
                 guest: None,
                 waiting: Vec::new(),
-                watchers: Vec::new(),
             }),
+            watchers: Dependents::new(Lock::<P, _>::new(Vec::new())),
         }
     }
 
@@ -217,38 +212,22 @@ impl<P: Platform> Process<P> {
         life.changes.iter().skip(after).cloned().collect()
     }
 
-    /// Has `task` put into the process's mailbox at every change of the state.
-    pub fn watch(&self, pid: Pid, task: u32, grant: &Arc<Grant<P>>) -> Result<(), Error> {
-        let mut life = self.life.lock();
-        grant.live()?;
-        if let Some(watcher) = life.watchers.iter_mut().find(|w| w.pid == pid) {
-            watcher.task = task;
-            return Ok(());
-        }
-        if life.watchers.len() >= MAX_WATCHERS {
-            return Err(Error::TooManyListeners);
-        }
-        life.watchers.try_reserve(1).map_err(|_| Error::TooMany)?;
-        life.watchers.push(Watcher {
-            pid,
-            task,
-            grant: grant.clone(),
-        });
-        Ok(())
+    /// Has a task put into the watcher's mailbox at every change of the state.
+    ///
+    /// # Errors
+    /// `Revoked`, `TooManyListeners`.
+    pub fn watch(&self, watcher: Watcher, grant: &Arc<Grant<P>>) -> Result<(), Error> {
+        watch(&self.watchers, watcher, grant, MAX_WATCHERS)
     }
 
     /// Forgets the watchers whose grants were cut.
     pub fn strip_watchers(&self) {
-        self.life
-            .lock()
-            .watchers
-            .retain(|w| w.grant.lost().is_none());
+        while self.watchers.take_cut(|_| {}).is_some() {}
     }
 
-    /// The n-th watcher, with its task.
-    pub fn watcher(&self, n: usize) -> Option<(Pid, u32)> {
-        let life = self.life.lock();
-        life.watchers.get(n).map(|w| (w.pid, w.task))
+    /// The n-th watcher.
+    pub fn watcher(&self, n: usize) -> Option<Watcher> {
+        self.watchers.nth(n, |watcher| *watcher)
     }
 }
 

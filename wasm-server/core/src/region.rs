@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 
 use crate::{
     Guest, Lock,
+    grant::{Dependents, Grant},
     platform::{Failure, Home, Platform},
-    registry::Grant,
     session::Session,
 };
 
@@ -29,20 +29,18 @@ pub(crate) struct Region<P: Platform> {
     pub session: Option<Arc<Session<P>>>,
     /// Locked while somebody maps or copies, so that the frames do not go away meanwhile.
     backing: Lock<P, Option<Arc<P::Region>>>,
-    listeners: Lock<P, Vec<Listener<P>>>,
-    windows: Lock<P, Vec<Window<P>>>,
+    listeners: Dependents<P, Listener<P>>,
+    windows: Dependents<P, Window<P>>,
 }
 
 struct Listener<P: Platform> {
     guest: Arc<Guest<P>>,
     task: u32,
-    grant: Arc<Grant<P>>,
 }
 
 struct Window<P: Platform> {
     guest: Arc<Guest<P>>,
     address: u32,
-    grant: Arc<Grant<P>>,
 }
 
 impl<P: Platform> Region<P> {
@@ -57,8 +55,8 @@ impl<P: Platform> Region<P> {
             owner,
             session,
             backing: Lock::<P, _>::new(Some(Arc::new(backing))),
-            listeners: Lock::<P, _>::new(Vec::new()),
-            windows: Lock::<P, _>::new(Vec::new()),
+            listeners: Dependents::new(Lock::<P, _>::new(Vec::new())),
+            windows: Dependents::new(Lock::<P, _>::new(Vec::new())),
         }
     }
 
@@ -82,57 +80,53 @@ impl<P: Platform> Region<P> {
     }
 
     /// Has `task` put into the guest's mailbox at every ring by somebody else, and when the grant is lost.
+    ///
+    /// # Errors
+    /// `Revoked`, `TooManyListeners`.
     pub fn listen(
         &self,
         guest: &Arc<Guest<P>>,
         task: u32,
         grant: &Arc<Grant<P>>,
     ) -> Result<(), Error> {
-        let mut listeners = self.listeners.lock();
-        // Looked at under the lock: who cuts the grant afterwards finds the listener.
-        grant.live()?;
-        let own = listeners
-            .iter_mut()
-            .find(|l| Arc::ptr_eq(&l.guest, guest) && Arc::ptr_eq(&l.grant, grant));
-        if let Some(listener) = own {
-            listener.task = task;
+        let is_known = self.listeners.change(|other, listener| {
+            let is_it = Arc::ptr_eq(other, grant);
+            if is_it {
+                listener.task = task;
+            }
+            is_it
+        });
+        if is_known {
             return Ok(());
         }
-        if listeners.len() >= MAX_LISTENERS {
-            return Err(Error::TooManyListeners);
-        }
-        listeners.try_reserve(1).map_err(|_| Error::TooMany)?;
-        listeners.push(Listener {
+        let listener = Listener {
             guest: guest.clone(),
             task,
-            grant: grant.clone(),
-        });
-        Ok(())
+        };
+        self.listeners
+            .add(grant, listener, MAX_LISTENERS, Error::TooManyListeners)
     }
 
     /// Takes that back.
+    ///
+    /// # Errors
+    /// `NotFound`.
     pub fn unlisten(&self, grant: &Arc<Grant<P>>) -> Result<(), Error> {
-        let mut listeners = self.listeners.lock();
-        let place = listeners
-            .iter()
-            .position(|l| Arc::ptr_eq(&l.grant, grant))
-            .ok_or(Error::NotFound)?;
-        let listener = listeners.swap_remove(place);
-        // Nothing is dropped under a lock that may free the last of a guest.
-        drop(listeners);
-        drop(listener);
-        Ok(())
+        let listener = self
+            .listeners
+            .take(|other, _| Arc::ptr_eq(other, grant), |_| {});
+        listener.map(drop).ok_or(Error::NotFound)
     }
 
     /// Rings: every listener but `by` finds its task in its mailbox, and is woken if it sleeps.
     pub fn ring(&self, by: &Guest<P>) {
         // Nobody is woken under a lock: the woken thread may run at once, and would have to wait.
         let mut sleepers: SmallVec<[<P::Home as Home>::Waker; 4]> = SmallVec::new();
-        for listener in self.listeners.lock().iter() {
+        self.listeners.for_each(|listener| {
             if !core::ptr::eq(&*listener.guest, by) {
                 sleepers.extend(listener.guest.put_wake(listener.task));
             }
-        }
+        });
         for waker in &sleepers {
             P::Home::wake(waker);
         }
@@ -148,56 +142,35 @@ impl<P: Platform> Region<P> {
         address: u32,
         grant: &Arc<Grant<P>>,
     ) -> Result<(), Error> {
-        let mut windows = self.windows.lock();
-        grant.live()?;
-        if windows.len() >= MAX_WINDOWS {
-            return Err(Error::TooManyWindows);
-        }
-        windows.try_reserve(1).map_err(|_| Error::TooMany)?;
-        windows.push(Window {
+        let window = Window {
             guest: guest.clone(),
             address,
-            grant: grant.clone(),
-        });
-        Ok(())
+        };
+        self.windows
+            .add(grant, window, MAX_WINDOWS, Error::TooManyWindows)
     }
 
     /// Takes a guest's window away, if this is one.
     pub fn remove_window(&self, guest: &Guest<P>, address: u32) -> bool {
-        let mut windows = self.windows.lock();
-        let found = windows
-            .iter()
-            .position(|w| core::ptr::eq(&*w.guest, guest) && w.address == address);
-        let window = found.map(|place| windows.swap_remove(place));
-        if let Some(window) = &window {
-            window.guest.unmap(address, self.bytes);
-        }
-        drop(windows);
-        window.is_some()
+        let is_it = |_: &Arc<Grant<P>>, window: &Window<P>| {
+            core::ptr::eq(&*window.guest, guest) && window.address == address
+        };
+        self.windows
+            .take(is_it, |window| self.unmap(window))
+            .is_some()
     }
 
     /// Takes the windows and listeners away whose grants were cut. When this returns, none of those
     /// windows reaches the frames any more. Each listener is woken one last time, to find out.
     pub fn strip(&self) {
-        loop {
-            // One at a time, so that nothing has to be allocated.
-            let mut windows = self.windows.lock();
-            let place = windows.iter().position(|w| w.grant.lost().is_some());
-            let Some(window) = place.map(|place| windows.swap_remove(place)) else {
-                break;
-            };
-            window.guest.unmap(window.address, self.bytes);
-            drop(windows);
-        }
-        loop {
-            let mut listeners = self.listeners.lock();
-            let place = listeners.iter().position(|l| l.grant.lost().is_some());
-            let Some(listener) = place.map(|place| listeners.swap_remove(place)) else {
-                break;
-            };
-            drop(listeners);
+        while self.windows.take_cut(|window| self.unmap(window)).is_some() {}
+        while let Some(listener) = self.listeners.take_cut(|_| {}) {
             listener.guest.wake_for(listener.task);
         }
+    }
+
+    fn unmap(&self, window: &Window<P>) {
+        window.guest.unmap(window.address, self.bytes);
     }
 
     /// Takes the frames: nobody has a window any more, nor will have.

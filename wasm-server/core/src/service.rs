@@ -5,7 +5,11 @@ use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 
 use atoll_abi::{Error, Pid};
 
-use crate::{Lock, platform::Platform, registry::Grant};
+use crate::{
+    Lock,
+    grant::{Dependents, Grant},
+    platform::Platform,
+};
 
 /// Most processes that stand by for one service.
 const MAX_STAND_BY: usize = 16;
@@ -15,12 +19,12 @@ const MAX_WATCHERS: usize = 256;
 /// A service.
 pub(crate) struct Service<P: Platform> {
     state: Lock<P, State<P>>,
+    watchers: Dependents<P, Watcher>,
 }
 
 struct State<P: Platform> {
     /// The provider, and those who stand by, in turn.
     line: VecDeque<Provider<P>>,
-    watchers: Vec<Watcher<P>>,
     generation: u32,
 }
 
@@ -33,23 +37,21 @@ pub(crate) struct Provider<P: Platform> {
     pub offer: Arc<Grant<P>>,
 }
 
-struct Watcher<P: Platform> {
-    pid: Pid,
-    task: u32,
-    grant: Arc<Grant<P>>,
+/// Who is to be told of something, and as what task.
+#[derive(Clone, Copy)]
+pub(crate) struct Watcher {
+    pub pid: Pid,
+    pub task: u32,
 }
-
-/// Whom to wake after a change of the provider.
-pub(crate) type Watchers = Vec<(Pid, u32)>;
 
 impl<P: Platform> Service<P> {
     pub fn new() -> Self {
         Self {
             state: Lock::<P, _>::new(State {
                 line: VecDeque::new(),
-                watchers: Vec::new(),
                 generation: 0,
             }),
+            watchers: Dependents::new(Lock::<P, _>::new(Vec::new())),
         }
     }
 
@@ -58,12 +60,12 @@ impl<P: Platform> Service<P> {
         self.state.lock().line.iter().any(|p| p.pid == pid)
     }
 
-    /// Puts a provider at the end of the line. Answers whom to wake if it is the first.
+    /// Puts a provider at the end of the line. Answers whether it is the first; then the watchers are to be told.
     ///
     /// # Errors
     /// `Busy` if there is another and the provider is not to stand by, or it is in the line already;
     /// `TooManyListeners`; and as [`Grant::live`], if its right or its offer was cut meanwhile.
-    pub fn provide(&self, provider: Provider<P>, stand_by: bool) -> Result<Watchers, Error> {
+    pub fn provide(&self, provider: Provider<P>, stand_by: bool) -> Result<bool, Error> {
         let mut state = self.state.lock();
         // Under the lock: who cuts one of them afterwards finds the provider in the line.
         provider.by.live()?;
@@ -77,27 +79,23 @@ impl<P: Platform> Service<P> {
         }
         state.line.try_reserve(1).map_err(|_| Error::TooMany)?;
         state.line.push_back(provider);
-        Ok(if state.line.len() == 1 {
-            state.changed()
-        } else {
-            Watchers::new()
-        })
+        let is_first = state.line.len() == 1;
+        if is_first {
+            state.generation = state.generation.wrapping_add(1);
+        }
+        Ok(is_first)
     }
 
-    /// Takes providers out of the line. Answers one of them, if there is one, and whom to wake.
-    pub fn withdraw(
-        &self,
-        is_it: impl Fn(&Provider<P>) -> bool,
-    ) -> Option<(Provider<P>, Watchers)> {
+    /// Takes a provider out of the line. Answers it, and whether it was the first; then the watchers are to
+    /// be told.
+    pub fn withdraw(&self, is_it: impl Fn(&Provider<P>) -> bool) -> Option<(Provider<P>, bool)> {
         let mut state = self.state.lock();
         let place = state.line.iter().position(is_it)?;
         let provider = state.line.remove(place)?;
-        let watchers = if place == 0 {
-            state.changed()
-        } else {
-            Watchers::new()
-        };
-        Some((provider, watchers))
+        if place == 0 {
+            state.generation = state.generation.wrapping_add(1);
+        }
+        Some((provider, place == 0))
     }
 
     /// What the present provider offers.
@@ -122,37 +120,37 @@ impl<P: Platform> Service<P> {
     ///
     /// # Errors
     /// `Revoked`, `TooManyListeners`.
-    pub fn watch(&self, pid: Pid, task: u32, grant: &Arc<Grant<P>>) -> Result<(), Error> {
-        let mut state = self.state.lock();
-        grant.live()?;
-        if let Some(watcher) = state.watchers.iter_mut().find(|w| w.pid == pid) {
-            watcher.task = task;
-            return Ok(());
-        }
-        if state.watchers.len() >= MAX_WATCHERS {
-            return Err(Error::TooManyListeners);
-        }
-        state.watchers.try_reserve(1).map_err(|_| Error::TooMany)?;
-        state.watchers.push(Watcher {
-            pid,
-            task,
-            grant: grant.clone(),
-        });
-        Ok(())
+    pub fn watch(&self, watcher: Watcher, grant: &Arc<Grant<P>>) -> Result<(), Error> {
+        watch(&self.watchers, watcher, grant, MAX_WATCHERS)
     }
 
     /// Forgets the watchers whose grants were cut.
     pub fn strip_watchers(&self) {
-        self.state
-            .lock()
-            .watchers
-            .retain(|w| w.grant.lost().is_none());
+        while self.watchers.take_cut(|_| {}).is_some() {}
+    }
+
+    /// The n-th watcher.
+    pub fn watcher(&self, n: usize) -> Option<Watcher> {
+        self.watchers.nth(n, |watcher| *watcher)
     }
 }
 
-impl<P: Platform> State<P> {
-    fn changed(&mut self) -> Watchers {
-        self.generation = self.generation.wrapping_add(1);
-        self.watchers.iter().map(|w| (w.pid, w.task)).collect()
+/// Adds a watcher, or changes the task of the one it is.
+pub(crate) fn watch<P: Platform>(
+    watchers: &Dependents<P, Watcher>,
+    watcher: Watcher,
+    grant: &Arc<Grant<P>>,
+    most: usize,
+) -> Result<(), Error> {
+    let is_known = watchers.change(|other, known| {
+        let is_it = Arc::ptr_eq(other, grant);
+        if is_it {
+            known.task = watcher.task;
+        }
+        is_it
+    });
+    if is_known {
+        return Ok(());
     }
+    watchers.add(grant, watcher, most, Error::TooManyListeners)
 }

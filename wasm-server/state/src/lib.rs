@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What the server's threads share and models can check: mailboxes and alarms.
+//! What the server's threads share and models can check: mailboxes, alarms and capabilities.
 //!
 //! Nothing here knows wasmtime, a guest or a platform. The lock is anybody's, so is the guest's memory,
 //! and whatever sleeps, wakes or touches the clock is a function that the caller brings. With
@@ -17,6 +17,15 @@ pub mod mailbox;
 #[cfg(all(test, loom))]
 mod models;
 mod queue;
+pub mod registry;
+
+/// The models' atomics in a model, else the processor's.
+mod atomic {
+    #[cfg(not(loom))]
+    pub use core::sync::atomic::{AtomicU32, Ordering};
+    #[cfg(loom)]
+    pub use loom::sync::atomic::{AtomicU32, Ordering};
+}
 
 use core::ops::DerefMut;
 

@@ -22,6 +22,7 @@ use crate::{
     process::{Outcome, Process},
     resource::Resource,
     server::Due,
+    service::Watcher,
 };
 
 /// The process of a handle with these rights.
@@ -96,7 +97,8 @@ pub(crate) fn watch<P: Platform>(
     let me = me(caller);
     let grant = me.grant_allowing(handle, Rights::READ)?;
     let process = grant.resource.process()?;
-    Ok(process.watch(me.pid(), task, &grant)?)
+    let pid = me.pid();
+    Ok(process.watch(Watcher { pid, task }, &grant)?)
 }
 
 pub(crate) fn state<P: Platform>(

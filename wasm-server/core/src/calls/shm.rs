@@ -10,8 +10,8 @@ use super::{Answer, me};
 use crate::{
     Guest,
     context::Context,
+    grant::Grant,
     platform::{BadAddress, Home, Platform},
-    registry::Grant,
 };
 
 /// Bytes that are copied at once.

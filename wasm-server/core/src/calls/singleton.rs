@@ -6,8 +6,12 @@ use wasmtime::Caller;
 
 use super::{Answer, me};
 use crate::{
-    Guest, authority::Receipt, context::Context, platform::Platform, registry::Holder,
-    service::Provider,
+    Guest,
+    authority::Receipt,
+    context::Context,
+    grant::Holder,
+    platform::Platform,
+    service::{Provider, Watcher},
 };
 
 pub(crate) fn provide<P: Platform>(
@@ -50,10 +54,10 @@ fn line_up<P: Platform>(
         by: by.clone(),
         offer: offer.clone(),
     };
-    let watchers = service
+    let is_first = service
         .provide(provider, stand_by)
         .inspect_err(|_| server.cut(&offer, true, Event::Revoked))?;
-    server.wake_watchers(&watchers);
+    server.tell_of(service, is_first);
     Ok(())
 }
 
@@ -65,11 +69,11 @@ pub(crate) fn withdraw<P: Platform>(
     let by = me.grant_allowing(service, Rights::WRITE)?;
     let service = by.resource.service()?;
     let pid = me.pid();
-    let (provider, watchers) = service
+    let (provider, was_first) = service
         .withdraw(|provider| provider.pid == pid)
         .ok_or(Error::NotFound)?;
-    me.server
-        .unprovide(&provider, &watchers, Event::SourceExited);
+    me.server.cut(&provider.offer, true, Event::SourceExited);
+    me.server.tell_of(service, was_first);
     Ok(())
 }
 
@@ -99,5 +103,6 @@ pub(crate) fn watch<P: Platform>(
     let me = me(caller);
     let grant = me.grant_allowing(service, Rights::READ)?;
     let service = grant.resource.service()?;
-    Ok(service.watch(me.pid(), task, &grant)?)
+    let pid = me.pid();
+    Ok(service.watch(Watcher { pid, task }, &grant)?)
 }

@@ -4,7 +4,7 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
-use capdl::blob::{Kind, ObjectId, Reader, Target};
+use capdl::blob::{Kind, ObjectId, Reader};
 use lock_api::Mutex;
 use sel4::{CapRights, cap};
 use wasm_archive::Verified;
@@ -154,7 +154,7 @@ pub fn is_slot(server: &capdl::blob::Object<'_>, name: &str, object: ObjectId) -
     server
         .caps
         .iter()
-        .any(|cap| cap.slot == name && cap.target == Target::Object(object))
+        .any(|cap| cap.slot == name && cap.target == object)
 }
 
 impl Platform for Sel4 {

@@ -1,40 +1,47 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The registry: every capability there is, each below the one it was derived from.
 //!
-//! A [`Grant`] is one capability. Whoever holds it keeps it together with a reference to its entry in
-//! the registry, so that using it takes no lock of the registry: that a grant is cut is one atomic word
-//! in it. The registry knows the tree, and who is to be told when a part of it is cut.
+//! A [`Grant`] is one capability. Whoever holds it keeps it together with its place in the registry, so
+//! that using it takes no lock of the registry: that a grant is cut is one atomic word in it. The
+//! registry knows the tree, and who is to be told when a part of it is cut.
+//!
+//! What hangs on a grant (a window, a listener) is kept in [`Dependents`]. That a cut reaches all of it
+//! rests on one order: who adds to them looks at the grant under their lock; who cuts marks the grants
+//! first, and looks for dependents of marked grants then, under the same lock.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicU32, Ordering};
 
 use atoll_abi::{
-    Error, Handle, Pid, Rights,
+    Error, Pid, Rights,
     message::{Event, Token},
 };
 
-use crate::{entropy::Generator, platform::Platform, resource::Resource, service::Service};
+use crate::{
+    Lock,
+    atomic::{AtomicU32, Ordering},
+};
 
 /// Most grants there can be: those of several thousand guests.
 const MAX_GRANTS: usize = 1 << 20;
 /// Unpredictable bytes of a token; the others are the place of its grant.
-const SECRET_BYTES: usize = 12;
+pub const SECRET_BYTES: usize = 12;
 
-/// One capability.
-pub(crate) struct Grant<P: Platform> {
+/// One capability for a resource of type `R`.
+#[derive(Debug)]
+pub struct Grant<R> {
     /// What it designates.
-    pub resource: Resource<P>,
+    pub resource: R,
     /// What it allows.
     pub rights: Rights,
     /// Number of what it designates, the same in all grants for that.
     pub number: u32,
-    /// Its entry in the registry.
+    /// Its place in the registry.
     place: usize,
     /// 0, or how it was lost: an [`Event`].
     lost: AtomicU32,
 }
 
-impl<P: Platform> Grant<P> {
+impl<R> Grant<R> {
     /// How it was lost, if it was.
     pub fn lost(&self) -> Option<Event> {
         match self.lost.load(Ordering::Acquire) {
@@ -65,13 +72,10 @@ impl<P: Platform> Grant<P> {
 }
 
 /// Who has a grant.
-pub(crate) enum Holder<P: Platform> {
-    /// The server, on behalf of the spec.
-    Spec,
-    /// A guest, under a handle.
-    Guest(Pid, Handle),
-    /// Who provides a service offers it to those who look it up.
-    Offer(Arc<Service<P>>),
+#[derive(Debug)]
+pub enum Holder<H> {
+    /// Somebody.
+    Holds(H),
     /// Nobody yet.
     Token(Shared),
     /// Nobody any more: a token that is worthless, above what was taken up with it.
@@ -79,7 +83,8 @@ pub(crate) enum Holder<P: Platform> {
 }
 
 /// What is to be known of a token.
-pub(crate) struct Shared {
+#[derive(Debug)]
+pub struct Shared {
     secret: [u8; SECRET_BYTES],
     /// How often it can be taken up yet.
     uses: u32,
@@ -89,15 +94,31 @@ pub(crate) struct Shared {
     pub expires: bool,
 }
 
-/// A grant that was cut.
-pub(crate) struct Victim<P: Platform> {
-    pub grant: Arc<Grant<P>>,
-    pub holder: Holder<P>,
+impl Shared {
+    /// A token that can be taken up this often. The secret is nobody's guess.
+    pub const fn new(secret: [u8; SECRET_BYTES], uses: u32, by: Pid, expires: bool) -> Self {
+        Self {
+            secret,
+            uses,
+            by,
+            expires,
+        }
+    }
 }
 
-struct Node<P: Platform> {
-    grant: Arc<Grant<P>>,
-    holder: Holder<P>,
+/// A grant that was cut.
+#[derive(Debug)]
+pub struct Victim<R, H> {
+    /// The grant.
+    pub grant: Arc<Grant<R>>,
+    /// Who had it.
+    pub holder: Holder<H>,
+}
+
+#[derive(Debug)]
+struct Node<R, H> {
+    grant: Arc<Grant<R>>,
+    holder: Holder<H>,
     parent: Option<usize>,
     first_child: Option<usize>,
     next: Option<usize>,
@@ -105,14 +126,16 @@ struct Node<P: Platform> {
 }
 
 /// See the module.
-pub(crate) struct Registry<P: Platform> {
-    nodes: Vec<Option<Node<P>>>,
+#[derive(Debug)]
+pub struct Registry<R, H> {
+    nodes: Vec<Option<Node<R, H>>>,
     free: Vec<usize>,
     /// The number of the last resource.
     number: u32,
 }
 
-impl<P: Platform> Registry<P> {
+impl<R: Clone, H> Registry<R, H> {
+    /// Without any grants.
     pub const fn new() -> Self {
         Self {
             nodes: Vec::new(),
@@ -126,18 +149,18 @@ impl<P: Platform> Registry<P> {
         self.nodes.len() - self.free.len()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// A grant that comes from no other.
     ///
     /// # Errors
     /// `TooMany`.
-    pub fn root(
-        &mut self,
-        resource: Resource<P>,
-        rights: Rights,
-        holder: Holder<P>,
-    ) -> Result<Arc<Grant<P>>, Error> {
+    pub fn root(&mut self, resource: R, rights: Rights, holder: H) -> Result<Arc<Grant<R>>, Error> {
         self.number = self.number.wrapping_add(1);
-        self.insert(None, (resource, self.number), rights, holder)
+        self.insert(None, (resource, self.number), rights, Holder::Holds(holder))
     }
 
     /// A grant below `source`.
@@ -146,35 +169,37 @@ impl<P: Platform> Registry<P> {
     /// `Revoked` if the source is cut, `Denied` if it lacks one of the rights, `TooMany`.
     pub fn derive(
         &mut self,
-        source: &Grant<P>,
+        source: &Grant<R>,
         rights: Rights,
-        holder: Holder<P>,
-    ) -> Result<Arc<Grant<P>>, Error> {
+        holder: H,
+    ) -> Result<Arc<Grant<R>>, Error> {
+        self.below(source, rights, Holder::Holds(holder))
+    }
+
+    fn below(
+        &mut self,
+        source: &Grant<R>,
+        rights: Rights,
+        holder: Holder<H>,
+    ) -> Result<Arc<Grant<R>>, Error> {
+        // Under the registry's lock: who cuts the source afterwards finds the new grant below it.
         source.allowing(rights)?;
         let resource = (source.resource.clone(), source.number);
         self.insert(Some(source.place), resource, rights, holder)
     }
 
-    /// A token for a grant: how often it can be taken up, who makes it, and whether it expires.
+    /// A token for a grant.
     ///
     /// # Errors
     /// As [`Self::derive`].
     pub fn share(
         &mut self,
-        source: &Grant<P>,
+        source: &Grant<R>,
         rights: Rights,
-        (uses, by, expires): (u32, Pid, bool),
-        random: &mut Generator,
-    ) -> Result<(Token, Arc<Grant<P>>), Error> {
-        let mut secret = [0; SECRET_BYTES];
-        random.fill(&mut secret);
-        let shared = Shared {
-            secret,
-            uses,
-            by,
-            expires,
-        };
-        let grant = self.derive(source, rights, Holder::Token(shared))?;
+        shared: Shared,
+    ) -> Result<(Token, Arc<Grant<R>>), Error> {
+        let secret = shared.secret;
+        let grant = self.below(source, rights, Holder::Token(shared))?;
         let mut bytes = [0; 16];
         let (head, tail) = bytes.split_at_mut(SECRET_BYTES);
         head.copy_from_slice(&secret);
@@ -186,7 +211,7 @@ impl<P: Platform> Registry<P> {
     ///
     /// # Errors
     /// `BadToken`.
-    pub fn shared(&self, token: &Token) -> Result<(&Arc<Grant<P>>, &Shared), Error> {
+    pub fn shared(&self, token: &Token) -> Result<(&Arc<Grant<R>>, &Shared), Error> {
         let (head, tail) = token.bytes.split_at(SECRET_BYTES);
         let place = tail.try_into().map(u32::from_le_bytes).unwrap_or(u32::MAX);
         match self.node(place as usize) {
@@ -206,8 +231,8 @@ impl<P: Platform> Registry<P> {
     pub fn redeem(
         &mut self,
         token: &Token,
-        holder: Holder<P>,
-    ) -> Result<(Arc<Grant<P>>, Option<Pid>), Error> {
+        holder: H,
+    ) -> Result<(Arc<Grant<R>>, Option<Pid>), Error> {
         let (source, shared) = self.shared(token)?;
         let (source, by, uses) = (source.clone(), shared.by, shared.uses);
         let grant = self.derive(&source, source.rights, holder)?;
@@ -223,7 +248,7 @@ impl<P: Platform> Registry<P> {
     }
 
     /// Makes a token worthless. What was taken up with it stays.
-    pub fn spend(&mut self, grant: &Grant<P>) {
+    pub fn spend(&mut self, grant: &Grant<R>) {
         let Some(node) = self.node_mut(grant.place) else {
             return;
         };
@@ -233,7 +258,7 @@ impl<P: Platform> Registry<P> {
 
     /// Cuts a grant and all below it, or only what is below: from here on none of them is of use to
     /// anybody. Who holds them is told one by one, with [`Self::next_victim`].
-    pub fn cut(&mut self, grant: &Arc<Grant<P>>, itself: bool, event: Event) {
+    pub fn cut(&mut self, grant: &Arc<Grant<R>>, itself: bool, event: Event) {
         let top = grant.place;
         if !self.has(grant) {
             return;
@@ -260,7 +285,7 @@ impl<P: Platform> Registry<P> {
     }
 
     /// Takes a grant out that is cut, has none below it, and is `grant` or below it.
-    pub fn next_victim(&mut self, grant: &Arc<Grant<P>>) -> Option<Victim<P>> {
+    pub fn next_victim(&mut self, grant: &Arc<Grant<R>>) -> Option<Victim<R, H>> {
         if !self.has(grant) {
             return None;
         }
@@ -320,10 +345,10 @@ impl<P: Platform> Registry<P> {
     fn insert(
         &mut self,
         parent: Option<usize>,
-        (resource, number): (Resource<P>, u32),
+        (resource, number): (R, u32),
         rights: Rights,
-        holder: Holder<P>,
-    ) -> Result<Arc<Grant<P>>, Error> {
+        holder: Holder<H>,
+    ) -> Result<Arc<Grant<R>>, Error> {
         let place = match self.free.pop() {
             Some(place) => place,
             None if self.nodes.len() < MAX_GRANTS => {
@@ -366,7 +391,7 @@ impl<P: Platform> Registry<P> {
     }
 
     /// Takes a node without children out.
-    fn remove(&mut self, place: usize) -> Option<Node<P>> {
+    fn remove(&mut self, place: usize) -> Option<Node<R, H>> {
         let node = self.nodes.get_mut(place)?.take()?;
         match (node.previous, node.parent) {
             (Some(previous), _) => {
@@ -389,17 +414,94 @@ impl<P: Platform> Registry<P> {
     }
 
     /// Whether this grant is still at its place.
-    fn has(&self, grant: &Arc<Grant<P>>) -> bool {
+    fn has(&self, grant: &Arc<Grant<R>>) -> bool {
         self.node(grant.place)
             .is_some_and(|node| Arc::ptr_eq(&node.grant, grant))
     }
 
-    fn node(&self, place: usize) -> Option<&Node<P>> {
+    fn node(&self, place: usize) -> Option<&Node<R, H>> {
         self.nodes.get(place)?.as_ref()
     }
 
-    fn node_mut(&mut self, place: usize) -> Option<&mut Node<P>> {
+    fn node_mut(&mut self, place: usize) -> Option<&mut Node<R, H>> {
         self.nodes.get_mut(place)?.as_mut()
+    }
+}
+
+impl<R: Clone, H> Default for Registry<R, H> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What hangs on grants, and goes when they are cut.
+#[derive(Debug)]
+pub struct Dependents<L>(L);
+
+impl<R, T, L: Lock<Data = Vec<(Arc<Grant<R>>, T)>>> Dependents<L> {
+    /// With nothing in the lock.
+    pub const fn new(lock: L) -> Self {
+        Self(lock)
+    }
+
+    /// Adds one.
+    ///
+    /// # Errors
+    /// `Revoked` if the grant was cut, `full` if there are `most` of them, `TooMany` if the server has no
+    /// memory.
+    pub fn add(
+        &self,
+        grant: &Arc<Grant<R>>,
+        dependent: T,
+        most: usize,
+        full: Error,
+    ) -> Result<(), Error> {
+        let mut all = self.0.lock();
+        grant.live()?;
+        if all.len() >= most {
+            return Err(full);
+        }
+        all.try_reserve(1).map_err(|_| Error::TooMany)?;
+        all.push((grant.clone(), dependent));
+        Ok(())
+    }
+
+    /// Has `is_it` change the one it is, and say so; answers whether there is one.
+    pub fn change(&self, mut is_it: impl FnMut(&Arc<Grant<R>>, &mut T) -> bool) -> bool {
+        let mut all = self.0.lock();
+        all.iter_mut().any(|(grant, one)| is_it(grant, one))
+    }
+
+    /// Takes the first out for which `is_it`, after `undo` under the lock.
+    pub fn take(
+        &self,
+        is_it: impl Fn(&Arc<Grant<R>>, &T) -> bool,
+        undo: impl FnOnce(&T),
+    ) -> Option<T> {
+        let mut all = self.0.lock();
+        let place = all.iter().position(|(grant, one)| is_it(grant, one))?;
+        let (_grant, dependent) = all.swap_remove(place);
+        undo(&dependent);
+        // The last of a grant is dropped after this lock is free.
+        drop(all);
+        Some(dependent)
+    }
+
+    /// As [`Self::take`], one whose grant was cut.
+    pub fn take_cut(&self, undo: impl FnOnce(&T)) -> Option<T> {
+        self.take(|grant, _| grant.lost().is_some(), undo)
+    }
+
+    /// Looks at each, under the lock.
+    pub fn for_each(&self, mut f: impl FnMut(&T)) {
+        for (_, dependent) in self.0.lock().iter() {
+            f(dependent);
+        }
+    }
+
+    /// What `f` makes of the n-th.
+    pub fn nth<U>(&self, n: usize, f: impl FnOnce(&T) -> U) -> Option<U> {
+        self.0.lock().get(n).map(|(_, dependent)| f(dependent))
     }
 }
 
