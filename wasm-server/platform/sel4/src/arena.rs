@@ -19,7 +19,7 @@ use core::{
 
 use dlmalloc::Dlmalloc;
 
-use crate::{heap, home, place::Place, space::ARENA_BYTES};
+use crate::{account::PAGE, heap, home, place::Place, space::ARENA_BYTES};
 
 /// Bytes of the server's heap that stand in for the budget of one guest.
 const SPILL_BYTES: usize = 64 << 10;
@@ -36,7 +36,12 @@ static START: Cell<usize> = Cell::new(0);
 #[thread_local]
 static SPILLED: Cell<usize> = Cell::new(0);
 #[thread_local]
-static ARENA: RefCell<Dlmalloc<Growth>> = RefCell::new(Dlmalloc::new_with_allocator(Growth));
+static ARENA: RefCell<Dlmalloc<Growth>> = RefCell::new({
+    let mut arena = Dlmalloc::new_with_allocator(Growth);
+    // It asks for no more than it needs: pages that it only marks the end of would be made for that.
+    assert!(arena.set_granularity(PAGE));
+    arena
+});
 
 /// Where the arena grows: the guest's address space.
 struct Growth;

@@ -261,7 +261,10 @@ pub fn start_service_thread(
     .map_err(refused)
 }
 
-/// Starts a thread.
+/// Registers that a thread needs, in the order of `seL4_UserContext`: pc, sp, spsr, x0, x1 and x2.
+const START_REGISTERS: u64 = 6;
+
+/// Starts a thread whose registers are zero.
 pub fn launch(tcb: cap::Tcb, start: &ThreadStart) -> sel4::Result<()> {
     let registers = start.registers();
     let mut context = UserContext::default();
@@ -270,7 +273,7 @@ pub fn launch(tcb: cap::Tcb, start: &ThreadStart) -> sel4::Result<()> {
     for (i, value) in registers.params.into_iter().enumerate() {
         *context.c_param_mut(i) = value;
     }
-    tcb.tcb_write_all_registers(true, &mut context)
+    tcb.tcb_write_registers(true, START_REGISTERS, &mut context)
 }
 
 extern "C" fn fault_thread(platform: usize) -> ! {

@@ -19,11 +19,11 @@ pub type WordLock = wasm_lock::WordLock<Notifications>;
 pub struct FaultLock<const STACK: usize>(WordLock);
 
 /// For what the fault thread looks at. Below a page, so that touching the end touches all of it.
-pub type SpaceLock = FaultLock<3072>;
+pub type SpaceLock = FaultLock<2048>;
 /// For what is looked at when the heap is used, under a [`SpaceLock`] or not.
-pub type SpillLock = FaultLock<2048>;
+pub type SpillLock = FaultLock<1024>;
 /// For what is used under all others, the heap above all: what dlmalloc needs.
-pub type InnerLock = FaultLock<1024>;
+pub type InnerLock = FaultLock<512>;
 
 // SAFETY: the inner lock's.
 unsafe impl<const STACK: usize> RawMutex for FaultLock<STACK> {

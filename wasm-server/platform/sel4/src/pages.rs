@@ -2,7 +2,7 @@
 //! What is mapped in a guest's part of the address space, and the budget that it is made of.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::ops::Range;
+use core::{mem, ops::Range};
 
 use sel4::CapRights;
 use wasm_server_core::platform::Failure;
@@ -17,6 +17,9 @@ use crate::{
     vspace::{self, TableLevel},
 };
 
+/// Pages that the arena grows by at least.
+const ARENA_GROWTH: usize = 4;
+
 /// See the module. Methods are for whoever holds the space's lock.
 pub struct Pages {
     pub account: Account,
@@ -27,8 +30,11 @@ pub struct Pages {
     /// The slot of the lowest page of the stack; the others follow.
     stack_slots: u64,
     arena: usize,
-    /// The first slots of what the arena has grown by, 64 KiB each.
-    arena_units: Vec<u64>,
+    /// Pages of the arena that are promised, and how many of them its heap has.
+    arena_pages: usize,
+    arena_taken: usize,
+    /// The first slots of each 64 KiB of the arena.
+    arena_slots: Vec<u64>,
     memory: usize,
     /// The linear memory, by wasm pages.
     pages: Vec<Page>,
@@ -69,12 +75,15 @@ enum Page {
 }
 
 impl Pages {
-    /// Promises the stack and the first growth of the arena, and makes the last `first` pages of the
-    /// one and as many of the other.
-    pub fn new(mut account: Account, layout: &Layout, first: usize) -> Result<Self, Failure> {
+    /// Promises the stack, and makes the last pages of it and the first of the arena, so many of each.
+    pub fn new(
+        mut account: Account,
+        layout: &Layout,
+        (stack_pages, arena_pages): (usize, usize),
+    ) -> Result<Self, Failure> {
         let count = layout.stack.len() / PAGE;
         let stack_slots = account.take_slots(count as u64 + UNIT)?;
-        account.promise(count + UNIT as usize)?;
+        account.promise(count + arena_pages)?;
         let mut pages = Self {
             account,
             tables_to: layout.start + COVERED,
@@ -82,7 +91,9 @@ impl Pages {
             stack: layout.stack.clone(),
             stack_slots,
             arena: layout.arena,
-            arena_units: Vec::from([stack_slots + count as u64]),
+            arena_pages,
+            arena_taken: 0,
+            arena_slots: Vec::from([stack_slots + count as u64]),
             memory: layout.memory,
             pages: Vec::new(),
             staged: None,
@@ -92,13 +103,13 @@ impl Pages {
         };
         pages.ensure_tables(layout.memory)?;
         // The slots of the arena follow those of the stack.
-        let slot = stack_slots + (count - first) as u64;
+        let slot = stack_slots + (count - stack_pages) as u64;
         pages
             .account
-            .make_promised(slot, 2 * first)
+            .make_promised(slot, stack_pages + arena_pages)
             .map_err(cspace::no_memory)?;
-        let stack = layout.stack.end - first * PAGE..layout.stack.end;
-        let arena = layout.arena..layout.arena + first * PAGE;
+        let stack = layout.stack.end - stack_pages * PAGE..layout.stack.end;
+        let arena = layout.arena..layout.arena + arena_pages * PAGE;
         for (slot, page) in (slot..).zip(stack.chain(arena).step_by(PAGE)) {
             map_own(slot, page)?;
         }
@@ -110,7 +121,8 @@ impl Pages {
         self.pages.clear();
         self.holes.clear();
         self.kept.clear();
-        self.arena_units.clear();
+        self.arena_pages = 0;
+        self.arena_taken = 0;
         self.stack = 0..0;
         self.spare = None;
         self.account.close();
@@ -150,7 +162,8 @@ impl Pages {
             };
         }
         let (index, inside) = unit(page.checked_sub(self.arena)?);
-        Some(self.arena_units.get(index)? + inside)
+        let slots = self.arena_slots.get(index)?;
+        (page < self.arena + self.arena_pages * PAGE).then_some(slots + inside)
     }
 
     fn commit(&mut self, slot: u64, page: usize) -> bool {
@@ -179,16 +192,23 @@ impl Pages {
         }
     }
 
-    /// Grows the arena, answers where: behind what it has.
+    /// Gives the arena's heap at least so many bytes behind what it has; answers where, and how many.
     pub fn grow_arena(&mut self, bytes: usize) -> Option<(usize, usize)> {
-        let old = self.arena_units.len() * WASM_PAGE;
-        let count = bytes.div_ceil(WASM_PAGE);
-        if count > (ARENA_BYTES - old) / WASM_PAGE {
-            return None;
+        let least = self.arena_taken.checked_add(bytes.div_ceil(PAGE))?;
+        if let Some(missing) = least.checked_sub(self.arena_pages).filter(|n| *n > 0) {
+            let grown = self.arena_pages + missing.max(ARENA_GROWTH);
+            if grown > ARENA_BYTES / PAGE {
+                return None;
+            }
+            while self.arena_slots.len() * (UNIT as usize) < grown {
+                self.arena_slots.push(self.account.take_slots(UNIT).ok()?);
+            }
+            self.account.promise(grown - self.arena_pages).ok()?;
+            self.arena_pages = grown;
         }
-        let slots = self.promise_units(count).ok()?;
-        self.arena_units.extend(slots);
-        Some((self.arena + old, count * WASM_PAGE))
+        let taken = mem::replace(&mut self.arena_taken, self.arena_pages);
+        let range = self.arena + taken * PAGE..self.arena + self.arena_pages * PAGE;
+        Some((range.start, range.len()))
     }
 
     /// Whether no part of a range of the memory is or was a window; all of it is there then.

@@ -47,8 +47,9 @@ const ARENA: usize = 128 << 10;
 pub const ARENA_BYTES: usize = 512 << 10;
 /// Offset of the stack; the page before is its guard.
 const STACK: usize = ARENA + ARENA_BYTES + PAGE;
-/// Pages at the stack's end and at the arena's start that are there from the start.
-const FIRST_PAGES: usize = 2;
+/// Pages at the stack's end and at the arena's start that are there from the start: what a guest uses
+/// until its first instruction.
+const FIRST_PAGES: (usize, usize) = (2, 3);
 /// Linear memories start at a multiple of this.
 const MEMORY_ALIGN: usize = 1 << 20;
 /// Offset of the views; what is before holds the largest stack and memory.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What the steps of a guest's start and end take.
+//! What the steps of a guest's start and end take, and whether a life leaves something behind on the
+//! server's heap or in its capability space.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::{clock, console, steps::Step};
+use crate::{clock, console, cspace, heap, steps::Step};
 
 const COUNT: usize = Step::Evicted as usize + 1;
 /// From each point to the next.
@@ -25,12 +26,20 @@ static CYCLES: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
 /// Of the last one that is over.
 static LAST: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
 
+/// Bytes of the heap and slots that were in use after the last life, and what the last one added.
+static USED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+static LEFT: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
 /// See [`crate::steps::mark`].
 pub fn mark(step: Step) {
     CYCLES[step as usize].store(clock::cycles(), Relaxed);
     if step == Step::Evicted {
         for (last, cycles) in LAST.iter().zip(&CYCLES) {
             last.store(cycles.load(Relaxed), Relaxed);
+        }
+        let used = [heap::usage().1, cspace::own_taken()];
+        for ((now, before), left) in used.into_iter().zip(&USED).zip(&LEFT) {
+            left.store(now.wrapping_sub(before.swap(now, Relaxed)), Relaxed);
         }
     }
 }
@@ -43,5 +52,8 @@ pub fn print(ending: &str) {
     for (name, step) in NAMES.iter().zip(LAST.windows(2)) {
         let cycles = step[1].load(Relaxed).wrapping_sub(step[0].load(Relaxed));
         console::line(format_args!("step {name} {cycles}"));
+    }
+    for (name, left) in ["heap_left", "slots_left"].iter().zip(&LEFT) {
+        console::line(format_args!("step {name} {}", left.load(Relaxed).cast_signed()));
     }
 }
