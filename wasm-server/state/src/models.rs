@@ -3,6 +3,7 @@
 //! lost wake and a forgotten alarm show.
 
 mod alarms;
+mod grants;
 mod wakes;
 
 use core::{mem::take, ops::DerefMut};
