@@ -41,8 +41,9 @@ say = @echo '==> $(1)'
 # Programs for seL4, one a package of the same name; the last is a root task that tests the kernel.
 PROGRAMS := sel4-loader root-task wasm-server
 TEST_PROGRAMS := kernel-tests
-# Guests, one a package of the same name.
-GUESTS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard guests/demos/*/Cargo.toml guests/bench/*/Cargo.toml)))
+# Guests, one a package of the same name, and what those that test have in common.
+GUESTS := $(filter-out drill,$(notdir $(patsubst %/Cargo.toml,%,$(wildcard $(addprefix guests/,demos/*/Cargo.toml \
+	bench/*/Cargo.toml tests/*/Cargo.toml)))))
 # Packages that are built and tested on the host are Cargo.toml's default-members.
 
 AARCH64 := --target aarch64-unknown-none -Zbuild-std=core,alloc,compiler_builtins \
