@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The host tool: check, build, image, run.
+//! The host tool: check, build, image, run, abi.
 #![forbid(unsafe_code)]
 
+mod abi;
 #[cfg(feature = "compiler")]
 mod compile;
 mod files;
@@ -16,6 +17,7 @@ mod spec;
 mod wasm;
 
 use std::error::Error;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +41,8 @@ enum Command {
     Image(Box<image::Image>),
     /// Boot an image in QEMU
     Run(run::Run),
+    /// Print the hostcalls as a C header or as a reference page
+    Abi(abi::Abi),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +59,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Build(args) => compile::run(&args)?,
         Command::Image(args) => image::run(&args)?,
         Command::Run(args) => return Ok(run::run(&args)?),
+        Command::Abi(args) => std::io::stdout().write_all(abi::text(&args).as_bytes())?,
     }
     Ok(ExitCode::SUCCESS)
 }
