@@ -29,7 +29,8 @@ pub trait Capability: Sized {
     /// Its handle.
     fn handle(&self) -> Handle;
 
-    /// Gives it up, and takes back all that was derived from it.
+    /// Gives it up, and takes back all that was derived from it. One that was lost has a place in the
+    /// table, too, until it is closed.
     ///
     /// # Errors
     /// [`Error::BadHandle`].
@@ -52,7 +53,8 @@ pub trait Capability: Sized {
     ///
     /// # Errors
     /// [`Error::Denied`] without the right to grant, or for rights that it has not;
-    /// [`Error::TooManyTokens`], [`Error::InvalidArgument`] for no uses, [`Error::Revoked`].
+    /// [`Error::TooManyTokens`], [`Error::TooMany`], [`Error::InvalidArgument`] for no uses,
+    /// [`Error::Revoked`].
     #[cfg(target_family = "wasm")]
     fn share(&self, terms: Terms) -> Result<Token, Error> {
         calls::handle::share(&atoll_abi::message::ShareRequest {
@@ -169,7 +171,7 @@ impl fmt::Debug for Token {
 ///
 /// # Errors
 /// [`Error::BadToken`] if there is no such token, or it was used up; [`Error::WrongKind`],
-/// [`Error::TooManyHandles`], [`Error::NotEntitled`].
+/// [`Error::TooManyHandles`], [`Error::TooMany`], [`Error::NotEntitled`].
 #[cfg(target_family = "wasm")]
 pub fn accept<T: Capability>(token: &Token) -> Result<T, Error> {
     of_kind(calls::handle::accept(&token.wire())?)
@@ -201,7 +203,7 @@ pub fn notice() -> Result<Option<Notice>, Error> {
 /// Has `task` put into the mailbox whenever there is a [`notice`].
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] without a mailbox.
+/// None that a guest of this version meets.
 #[cfg(target_family = "wasm")]
 pub fn watch(task: Task) -> Result<(), Error> {
     calls::handle::watch(task.0)

@@ -81,7 +81,7 @@ impl Process {
     /// Sleeps until it has ended and all it held is reclaimed. Needs the right to read.
     ///
     /// # Errors
-    /// See [`Process`].
+    /// [`Error::InvalidArgument`] if it is this one.
     pub fn wait(&self) -> Result<Outcome, Error> {
         self.wait_until(Instant::NEVER)
     }
@@ -99,10 +99,10 @@ impl Process {
     }
 
     /// Asks it to stop: it finds [`Task::STOP`] in its mailbox. After `grace` it is ended by force.
-    /// Does not wait for either. Needs the right to write.
+    /// Does not wait for either; one that has ended stays as it is. Needs the right to write.
     ///
     /// # Errors
-    /// [`Error::Ended`] if it has ended already.
+    /// See [`Process`].
     pub fn stop(&self, grace: Duration) -> Result<(), Error> {
         calls::process::stop(self.handle, whole_nanoseconds(grace))
     }
@@ -172,7 +172,7 @@ impl Process {
     /// Takes away what this guest gave it under this name. Needs the right to grant.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if that is nothing.
+    /// [`Error::NotFound`] if that is nothing, [`Error::Ended`].
     pub fn take(&self, name: &str) -> Result<(), Error> {
         calls::process::take(&TakeRequest {
             process: self.handle,
@@ -184,7 +184,7 @@ impl Process {
     /// now on. Needs the right to grant.
     ///
     /// # Errors
-    /// See [`Process`].
+    /// [`Error::Ended`].
     pub fn restrict(&self, groups: Groups) -> Result<(), Error> {
         calls::process::restrict(self.handle, groups)
     }

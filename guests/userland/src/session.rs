@@ -32,7 +32,7 @@ impl Session {
     /// right to write.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::Ended`], [`Error::Revoked`].
+    /// [`Error::Denied`], [`Error::Revoked`].
     pub fn end(&self) -> Result<(), Error> {
         calls::session::end(self.handle)
     }
@@ -95,7 +95,7 @@ impl Builder {
     /// Makes it, within this guest's own session.
     ///
     /// # Errors
-    /// [`Error::Denied`] for a capability without the right to grant, [`Error::NotEntitled`],
+    /// [`Error::Denied`] for a capability without the right to grant, [`Error::NotGranted`] and
     /// [`Error::TooLarge`] for more than this guest may give, [`Error::TooManyHandles`],
     /// [`Error::TooMany`], [`Error::InvalidArgument`] for what does not fit.
     pub fn create(&self) -> Result<Session, Error> {

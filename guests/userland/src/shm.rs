@@ -37,7 +37,7 @@ impl Region {
     /// This guest has every right to it. When it closes the region or ends, the region is gone.
     ///
     /// # Errors
-    /// [`Error::NoMemory`], [`Error::TooManyRegions`], [`Error::TooManyHandles`], or
+    /// [`Error::NoMemory`], [`Error::TooManyRegions`], [`Error::TooManyHandles`], [`Error::TooMany`], or
     /// [`Error::InvalidArgument`] for no pages or more than `atoll_abi::MAX_REGION_PAGES`.
     pub fn alloc(pages: u32) -> Result<Self, Error> {
         calls::shm::alloc(pages).map(Self::from_handle)
@@ -46,8 +46,9 @@ impl Region {
     /// Makes a window onto the region, with the right to read and perhaps to write.
     ///
     /// # Errors
-    /// [`Error::Denied`] for rights that the handle has not, [`Error::NoAddressSpace`],
-    /// [`Error::TooManyWindows`], [`Error::NoMemory`], [`Error::Revoked`].
+    /// [`Error::Denied`] for rights that the handle has not, [`Error::NoAddressSpace`] when the guest's
+    /// memory cannot grow by as much, [`Error::TooManyWindows`], [`Error::TooMany`], [`Error::Revoked`],
+    /// [`Error::InvalidArgument`] for rights without the one to read or with the one to grant.
     pub fn attach(&self, rights: Rights) -> Result<Window, Error> {
         let len = self.size()?;
         let shared = memory::attach(self.handle, rights, len)?;

@@ -33,7 +33,7 @@ impl Service {
     /// As [`Service::provide`], from when those who provided it before and stood by earlier are gone.
     ///
     /// # Errors
-    /// [`Error::TooManyListeners`].
+    /// [`Error::Busy`] if this guest is in line already, [`Error::TooManyListeners`].
     pub fn stand_by(&self, offer: &impl Capability, rights: Rights) -> Result<(), Error> {
         calls::singleton::stand_by(self.handle, offer.handle(), rights)
     }

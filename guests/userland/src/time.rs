@@ -83,10 +83,10 @@ pub struct Timer {
 
 #[cfg(target_family = "wasm")]
 impl Timer {
-    /// Has `task` put into the mailbox when the time comes, or at once if it is past.
+    /// Has `task` put into the mailbox, which is to be open, when the time comes, or at once if it is past.
     ///
     /// # Errors
-    /// [`Error::TooManyTimers`], [`Error::NoMemory`], [`Error::InvalidArgument`] without a mailbox.
+    /// [`Error::TooManyTimers`].
     pub fn at(deadline: Instant, task: Task) -> Result<Self, Error> {
         let id = crate::sys::calls::time::at(deadline.nanoseconds, task.0)?;
         Ok(Self { id })

@@ -55,7 +55,8 @@ impl Mailbox {
     /// the region is lost. A later call for the same region replaces the task.
     ///
     /// # Errors
-    /// [`Error::Denied`] without the right to read, [`Error::Revoked`], [`Error::TooManyListeners`].
+    /// [`Error::Denied`] without the right to read, [`Error::Revoked`], [`Error::TooManyListeners`],
+    /// [`Error::TooMany`].
     pub fn listen(&self, region: &Region, task: Task) -> Result<(), Error> {
         calls::wake::listen(region.handle(), task.0)
     }

@@ -94,10 +94,11 @@ impl Command {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such guest or module, [`Error::Busy`] if the guest runs
-    /// already, [`Error::BadModule`], [`Error::NoMemory`], [`Error::TooLarge`] for more than this guest
-    /// may give, [`Error::TooManyChildren`], [`Error::TooManyHandles`], [`Error::NotEntitled`],
-    /// [`Error::Denied`] for a capability without the right to grant, and [`Error::InvalidArgument`] for
-    /// what does not fit (see the limits in `atoll_abi::message`).
+    /// already, [`Error::BadModule`], [`Error::NoMemory`], [`Error::TooLarge`] and [`Error::NotGranted`]
+    /// for more than this guest may give, [`Error::TooManyChildren`], [`Error::TooManyHandles`],
+    /// [`Error::TooMany`], [`Error::NotEntitled`] for more than the session may have, [`Error::Ended`] if
+    /// that has, [`Error::Denied`] for a capability without the right to grant, and
+    /// [`Error::InvalidArgument`] for what does not fit (see the limits in `atoll_abi::message`).
     pub fn start(&self) -> Result<Process, Error> {
         match self.fault {
             Some(fault) => Err(fault),
