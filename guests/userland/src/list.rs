@@ -17,25 +17,15 @@ pub(crate) fn entries<K: Copy, T, P: IntoIterator<Item = T>>(
         if over {
             return None;
         }
-        if let Some(entry) = page.as_mut().and_then(Iterator::next) {
-            after = key(&entry);
-            return Some(Ok(entry));
+        let entry = match page.as_mut().and_then(Iterator::next) {
+            Some(entry) => Ok(Some(entry)),
+            None => fetch(after).map(|fetched| page.insert(fetched.into_iter()).next()),
+        };
+        match &entry {
+            Ok(Some(entry)) => after = key(entry),
+            Ok(None) | Err(_) => over = true,
         }
-        let next = fetch(after).map(|fetched| page.insert(fetched.into_iter()).next());
-        match next {
-            Ok(Some(entry)) => {
-                after = key(&entry);
-                Some(Ok(entry))
-            }
-            Ok(None) => {
-                over = true;
-                None
-            }
-            Err(error) => {
-                over = true;
-                Some(Err(error))
-            }
-        }
+        entry.transpose()
     })
 }
 

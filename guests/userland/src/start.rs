@@ -95,6 +95,16 @@ impl Start {
     }
 }
 
+/// The groups of hostcalls that this guest may call now: those of its start, less those that were taken
+/// away since.
+///
+/// # Errors
+/// None that a guest of this version meets.
+#[cfg(target_family = "wasm")]
+pub fn groups_now() -> Result<Groups, Error> {
+    crate::sys::calls::guest::groups()
+}
+
 fn value_of<'a>(entry: &'a str, key: &str) -> Option<&'a str> {
     let (name, value) = entry.split_once('=')?;
     (name == key).then_some(value)

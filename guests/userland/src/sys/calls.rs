@@ -23,7 +23,6 @@ macro_rules! calls {
         message { $($(#[doc = $message_doc:literal])+ fn $message:ident($request:ty) -> $reply:ty;)* }
     })+) => {$(
         #[doc = concat!("The calls of `", $module, "`.")]
-        #[allow(dead_code, reason = "of some, only the raw ones are of use")]
         pub(crate) mod $room {
             #[allow(unused_imports, reason = "not every group takes every type")]
             use super::*;
