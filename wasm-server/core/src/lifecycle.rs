@@ -309,6 +309,10 @@ impl<P: Platform> Server<P> {
         process.set_guest(guest.clone());
         reserved.map_err(|_| (Error::TooMany, "the server has no more timers".into()))?;
         guest.has_alarms();
+        // Whoever ends the session from here on finds the guest.
+        if process.session.as_ref().is_some_and(|s| s.has_ended()) {
+            return Err(refuse(Error::Ended));
+        }
         let mut caps = Vec::new();
         let mut add = |name: &Name, handle: Handle| {
             caps.push(atoll_abi::Cap {
