@@ -47,7 +47,11 @@ pub struct Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {:?}", self.call.module, self.call.name, self.trick)
+        write!(
+            f,
+            "{} {}: {:?}",
+            self.call.module, self.call.name, self.trick
+        )
     }
 }
 
@@ -89,7 +93,9 @@ pub fn cases() -> Vec<Case> {
                         // What is short fits there.
                         let fits = place == Place::BeforeEnd(600) && is_short(call);
                         match param.name {
-                            "mailbox" => add(Trick::Address(place), "what it registers is no mailbox"),
+                            "mailbox" => {
+                                add(Trick::Address(place), "what it registers is no mailbox")
+                            }
                             _ if fits => {}
                             _ => add(Trick::Address(place), OUTSIDE),
                         }
@@ -97,7 +103,11 @@ pub fn cases() -> Vec<Case> {
                 }
             }
             Form::Message { request, .. } => {
-                for place in [Place::BeforeEnd(1), Place::BeforeTop(1), Place::BeforeTop(8)] {
+                for place in [
+                    Place::BeforeEnd(1),
+                    Place::BeforeTop(1),
+                    Place::BeforeTop(8),
+                ] {
                     add(Trick::Request(place), OUTSIDE);
                 }
                 for place in [PLACES[0], Place::BeforeEnd(1023), Place::BeforeTop(512)] {

@@ -127,7 +127,10 @@ pub fn plain(module: &str, name: &str, numbers: &[u64]) -> Result<u64, Error> {
     let Form::Scalar { params, .. } = TABLE[index].form else {
         panic!("no scalar call")
     };
-    assert!(params.iter().all(|param| !is_address(param.name)), "an address");
+    assert!(
+        params.iter().all(|param| !is_address(param.name)),
+        "an address"
+    );
     // SAFETY: without an address the call touches no memory of this guest but its mailbox, and windows,
     // in which nobody has references to anything but atomics.
     atoll_abi::from_wire(unsafe { CALLS[index](numbers) })
@@ -135,12 +138,24 @@ pub fn plain(module: &str, name: &str, numbers: &[u64]) -> Result<u64, Error> {
 
 /// Makes a message call: the request is `len` bytes of `fill`, at the last page's begin if no other
 /// place is given, as the reply is to go behind it.
-pub fn message(index: usize, request: Option<Place>, len: u32, fill: u8, reply: Option<Place>) -> i64 {
+pub fn message(
+    index: usize,
+    request: Option<Place>,
+    len: u32,
+    fill: u8,
+    reply: Option<Place>,
+) -> i64 {
     const REPLY: u32 = 2 * LEN;
     let last = last_page();
     // SAFETY: inside the last page, to which there are no references; it came into being outside of
     // Rust, which counts as exposed.
-    unsafe { core::ptr::write_bytes(core::ptr::with_exposed_provenance_mut::<u8>(last as usize), fill, REPLY as usize) };
+    unsafe {
+        core::ptr::write_bytes(
+            core::ptr::with_exposed_provenance_mut::<u8>(last as usize),
+            fill,
+            REPLY as usize,
+        )
+    };
     let request = request.map_or(last, address);
     let reply = reply.map_or(last + REPLY, address);
     // SAFETY: the reply is in or behind the last page, and the server writes nothing before it.
