@@ -49,7 +49,7 @@ pub const ARENA_BYTES: usize = 512 << 10;
 const STACK: usize = ARENA + ARENA_BYTES + PAGE;
 /// Pages at the stack's end and at the arena's start that are there from the start: what a guest uses
 /// until its first instruction.
-const FIRST_PAGES: (usize, usize) = (2, 3);
+const FIRST_PAGES: (usize, usize) = (2, 2);
 /// Linear memories start at a multiple of this.
 const MEMORY_ALIGN: usize = 1 << 20;
 /// Offset of the views; what is before holds the largest stack and memory.
