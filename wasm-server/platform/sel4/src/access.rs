@@ -64,16 +64,29 @@ impl Space {
     }
 }
 
-/// Copies out of shared memory. Relaxed atomics may race with whatever others do there.
+/// Bytes of a word.
+const WORD: usize = size_of::<u64>();
+
+/// Copies out of shared memory. Relaxed atomics may race with whatever others do there: each word or
+/// byte is one access, so that nothing is read twice.
 ///
 /// # Safety
 /// The addresses are mapped, or faults there are mended.
 pub unsafe fn copy_out(from: usize, out: &mut [u8]) {
-    for (i, byte) in out.iter_mut().enumerate() {
-        // SAFETY: the caller's promise.
-        *byte = unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(from + i)) }
+    let (head, body) = out.split_at_mut(to_word(from).min(out.len()));
+    let (words, tail) = body.as_chunks_mut::<WORD>();
+    // SAFETY: the caller's promise, here and below; words are aligned behind the head.
+    unsafe { bytes_out(from, head) };
+    let mut at = from + head.len();
+    for word in words {
+        // SAFETY: as above.
+        let value = unsafe { AtomicU64::from_ptr(ptr::with_exposed_provenance_mut(at)) }
             .load(Ordering::Relaxed);
+        *word = value.to_ne_bytes();
+        at += WORD;
     }
+    // SAFETY: as above.
+    unsafe { bytes_out(at, tail) };
 }
 
 /// Copies into shared memory, as [`copy_out`] out of it.
@@ -81,6 +94,39 @@ pub unsafe fn copy_out(from: usize, out: &mut [u8]) {
 /// # Safety
 /// The addresses are mapped writable, or faults there are mended.
 pub unsafe fn copy_in(to: usize, bytes: &[u8]) {
+    let (head, body) = bytes.split_at(to_word(to).min(bytes.len()));
+    let (words, tail) = body.as_chunks::<WORD>();
+    // SAFETY: the caller's promise, here and below; words are aligned behind the head.
+    unsafe { bytes_in(to, head) };
+    let mut at = to + head.len();
+    for word in words {
+        // SAFETY: as above.
+        unsafe { AtomicU64::from_ptr(ptr::with_exposed_provenance_mut(at)) }
+            .store(u64::from_ne_bytes(*word), Ordering::Relaxed);
+        at += WORD;
+    }
+    // SAFETY: as above.
+    unsafe { bytes_in(at, tail) };
+}
+
+/// Bytes from an address to the next word.
+fn to_word(address: usize) -> usize {
+    address.next_multiple_of(WORD) - address
+}
+
+/// # Safety
+/// As for [`copy_out`].
+unsafe fn bytes_out(from: usize, out: &mut [u8]) {
+    for (i, byte) in out.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *byte = unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(from + i)) }
+            .load(Ordering::Relaxed);
+    }
+}
+
+/// # Safety
+/// As for [`copy_in`].
+unsafe fn bytes_in(to: usize, bytes: &[u8]) {
     for (i, byte) in bytes.iter().enumerate() {
         // SAFETY: the caller's promise.
         unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(to + i)) }
@@ -93,7 +139,7 @@ pub unsafe fn copy_in(to: usize, bytes: &[u8]) {
 /// # Safety
 /// As for [`copy_in`]; address and length are multiples of 8.
 pub unsafe fn zero(at: usize, len: usize) {
-    for word in (at..at + len).step_by(size_of::<u64>()) {
+    for word in (at..at + len).step_by(WORD) {
         // SAFETY: the caller's promise.
         unsafe { AtomicU64::from_ptr(ptr::with_exposed_provenance_mut(word)) }
             .store(0, Ordering::Relaxed);

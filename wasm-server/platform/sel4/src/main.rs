@@ -24,6 +24,7 @@ mod fault;
 mod heap;
 mod home;
 mod lock;
+mod mem;
 mod memory;
 mod pages;
 mod place;
