@@ -41,9 +41,9 @@ say = @echo '==> $(1)'
 # Programs for seL4, one a package of the same name; the last is a root task that tests the kernel.
 PROGRAMS := sel4-loader root-task wasm-server
 TEST_PROGRAMS := kernel-tests
-# Guests, one a package of the same name, and what those that test have in common.
-GUESTS := $(filter-out drill,$(notdir $(patsubst %/Cargo.toml,%,$(wildcard $(addprefix guests/,demos/*/Cargo.toml \
-	bench/*/Cargo.toml tests/*/Cargo.toml)))))
+# Guests, one a package of the same name; the last are for tests, and in no image but theirs.
+GUESTS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard guests/demos/*/Cargo.toml guests/bench/*/Cargo.toml)))
+TEST_GUESTS := hostile warden cycles
 # Packages that are built and tested on the host are Cargo.toml's default-members.
 
 AARCH64 := --target aarch64-unknown-none -Zbuild-std=core,alloc,compiler_builtins \
@@ -60,6 +60,7 @@ PROGRAM_FILES := $(PROGRAMS:%=$(PROGRAM_DIR)/%)
 TEST_FILES    := $(TEST_PROGRAMS:%=$(PROGRAM_DIR)/%)
 GUEST_DIR     := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 GUEST_FILES   := $(GUESTS:%=$(GUEST_DIR)/%.wasm)
+TEST_GUEST_FILES := $(TEST_GUESTS:%=$(GUEST_DIR)/%.wasm)
 ATOLL         := $(CARGO_TARGET_DIR)/tool/atoll
 ARCHIVE       := $(BUILD)/archive.bin
 PUBLIC_KEY    := $(BUILD)/keys/archive.pub
@@ -117,6 +118,11 @@ $(PROGRAM_FILES) $(TEST_FILES): $(PROGRAM_DIR)/%: FORCE | kernel
 $(GUEST_FILES) &: FORCE | setup
 	$(call say,guests)
 	@$(CARGO) build --profile guest $(WASM32) $(GUESTS:%=-p %)
+
+# Apart: Cargo would give those above the features of these.
+$(TEST_GUEST_FILES) &: FORCE | setup
+	$(call say,guests for tests)
+	@$(CARGO) build --profile guest $(WASM32) $(TEST_GUESTS:%=-p %)
 
 # What else the image depends on: the variables of the command line.
 $(BUILD)/settings: FORCE
@@ -202,6 +208,7 @@ clippy: | kernel
 	@SEL4_PREFIX=$(PREFIX) $(CLIPPY) --profile image $(AARCH64) -p wasm-server --features bench -- -D warnings
 	$(call say,clippy: guests)
 	@$(CLIPPY) --profile guest $(WASM32) $(GUESTS:%=-p %) -- -D warnings
+	@$(CLIPPY) --profile guest $(WASM32) $(TEST_GUESTS:%=-p %) -- -D warnings
 
 reproducible: | setup
 	$(call say,the kernel comes out the same twice)
@@ -214,7 +221,7 @@ TARGET_LIBS := root-task sel4-loader
 MODELLED := wasm-lock wasm-state
 
 # Some look at the guests as they were built, and run them on the host.
-unit-tests: $(GUEST_FILES)
+unit-tests: $(GUEST_FILES) $(TEST_GUEST_FILES)
 	$(call say,unit tests)
 	@ATOLL_GUESTS=$(GUEST_DIR) $(CARGO) test --profile tool
 	@$(CARGO) test --profile tool $(TARGET_LIBS:%=-p %) --lib
@@ -223,7 +230,7 @@ unit-tests: $(GUEST_FILES)
 		$(CARGO) test --profile tool $(MODELLED:%=-p %) --lib
 
 # Each boots images in QEMU, some of them on the kernel's other variants.
-system-tests: $(ATOLL) $(PROGRAM_FILES) $(TEST_FILES) $(ARCHIVE)
+system-tests: $(ATOLL) $(PROGRAM_FILES) $(TEST_FILES) $(TEST_GUEST_FILES) $(ARCHIVE)
 	$(call say,all variants of the kernel)
 	@$(MAKE) -C sel4/kernel OUT=$(BUILD)/kernel all
 	$(call say,system tests)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the build made, and images made of it.
 
-use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::{env, fs};
+
+use crate::scratch::Scratch;
 
 /// Where things are. Each path is in an environment variable, which `make system-tests` sets.
 #[derive(Clone, Debug)]
@@ -76,6 +78,40 @@ impl Build {
     /// The process server.
     pub fn server(&self) -> PathBuf {
         self.programs.join("wasm-server")
+    }
+
+    /// The same with an archive of these guests alone, signed with a key of its own. A guest's wasm file is in
+    /// the directory, or else it is the build's.
+    ///
+    /// # Panics
+    /// A guest is in neither place, or the tool refuses.
+    #[must_use]
+    #[track_caller]
+    pub fn with_archive_of(mut self, scratch: &Scratch, guests: &[&str]) -> Self {
+        let (keys, archive) = (scratch.path("keys"), scratch.path("archive.bin"));
+        let mut arguments: Vec<PathBuf> = ["build".into(), "--out".into(), archive.clone()].into();
+        arguments.extend([
+            "--keys".into(),
+            keys.clone(),
+            "--cache".into(),
+            scratch.path("aot"),
+        ]);
+        for guest in guests {
+            let name = format!("{guest}.wasm");
+            let file = scratch.path(&name);
+            let built = self.guests.join(name);
+            if !file.exists()
+                && let Err(error) = fs::copy(&built, &file)
+            {
+                panic!("cannot take {}: {error}", built.display());
+            }
+            arguments.push(file);
+        }
+        succeed(&self.atoll(arguments));
+        self.archive = archive;
+        self.key = keys.join("archive.pub");
+        self.guests = scratch.path("");
+        self
     }
 
     /// Runs the host tool, without its colors.

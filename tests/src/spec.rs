@@ -70,6 +70,11 @@ pub fn default_path() -> PathBuf {
     ))
 }
 
+/// Where a spec of the system tests is.
+pub fn test_path(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/specs")).join(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

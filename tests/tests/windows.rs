@@ -3,8 +3,6 @@
 //! they must not, or when they are gone. A good guest beside them finishes every time.
 #![forbid(unsafe_code)]
 
-use std::path::Path;
-
 use system_tests::build::{Build, Kernel};
 use system_tests::machine::{Config, Machine};
 use system_tests::scratch::Scratch;
@@ -15,8 +13,10 @@ const SECONDS: u64 = 90;
 const COMMON: &str = r#"
     (import "atoll::log" "write" (func $write (param i32 i32 i32) (result i64)))
     (import "atoll::shm" "alloc" (func $alloc (param i32) (result i64)))
-    (import "atoll::shm" "share" (func $share (param i32 i32 i32) (result i64)))
-    (import "atoll::shm" "accept" (func $accept (param i32) (result i64)))
+    (import "atoll::shm" "read" (func $read (param i32 i32 i32 i32) (result i64)))
+    (import "atoll::handle" "share" (func $share (param i32 i32 i32) (result i64)))
+    (import "atoll::handle" "accept" (func $accept (param i32 i32 i32) (result i64)))
+    (import "atoll::guest" "params" (func $params (param i32 i32) (result i64)))
     (import "atoll::shm" "attach" (func $attach_wide (param i32 i32) (result i64)))
     (import "atoll::shm" "detach" (func $detach (param i32) (result i64)))
     (import "atoll::wake" "register" (func $register (param i32) (result i64)))
@@ -26,6 +26,8 @@ const COMMON: &str = r#"
     (memory (export "memory") 1)
     (data (i32.const 8) "fine")
     (data (i32.const 64) "\01\00\00\00\04\00\00\00")
+    ;; A ShareRequest: handle 4097, the first that is made, read and write, once, for ever.
+    (data (i32.const 96) "\81\20\03\01\00")
     (global $link (mut i32) (i32.const 0))
     (func $fine (drop (call $write (i32.const 2) (i32.const 8) (i32.const 4))))
     (func $new (result i32) (i32.wrap_i64 (call $alloc (i32.const 1))))
@@ -51,11 +53,10 @@ const COMMON: &str = r#"
 fn boot(scratch: &Scratch, guests: &[(&str, &str)]) -> Machine {
     let mut objects = String::new();
     let mut caps = String::new();
-    let mut modules = Vec::new();
     for (name, body) in guests {
         let text = format!("(module {COMMON} (func $main (export \"_start\") {body}))");
         let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        modules.push(scratch.write(&format!("{name}.wasm"), wasm));
+        scratch.write(&format!("{name}.wasm"), wasm);
         objects += &format!(
             "{name} = wasm_guest (server: server, module: \"{name}\", prio: 100, stack: 64k)\n\
              ut_{name} = ut (21 bits)\n"
@@ -70,19 +71,8 @@ fn boot(scratch: &Scratch, guests: &[(&str, &str)]) -> Machine {
          link {{ memory: ut_link }}\n{caps}}}\nirq maps {{ 30: timer }}\n"
     );
     let spec = scratch.write("windows.cdl", spec);
-    let mut build = Build::from_env();
-    let keys = scratch.path("keys");
-    build.archive = scratch.path("archive.bin");
-    build.key = keys.join("archive.pub");
-    build.guests = spec.parent().map(Path::to_path_buf).unwrap_or_default();
-    let options = ["build".into(), "--out".into(), build.archive.clone()];
-    let more = ["--keys".into(), keys, "--cache".into(), scratch.path("aot")];
-    let output = build.atoll(options.into_iter().chain(more).chain(modules));
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let names: Vec<_> = guests.iter().map(|(name, _)| *name).collect();
+    let build = Build::from_env().with_archive_of(scratch, &names);
     let image = scratch.path("windows.elf");
     build.image(Kernel::Release, &spec, &image);
     Machine::boot(&image, Config::default()).expect("QEMU")
@@ -111,10 +101,18 @@ fn a_write_to_a_read_only_window_ends_the_writer_alone() {
                 "copy",
                 &format!("{window} (memory.copy (local.get $w) (i32.const 0) (i32.const 65536))"),
             ),
-            // A hostcall that writes its answer there.
+            // Hostcalls that write their answer there.
             (
-                "call",
-                &format!("{window} (drop (call $share (call $new) (i32.const 1) (local.get $w)))"),
+                "message",
+                &format!("{window} (drop (call $share (i32.const 96) (i32.const 5) (local.get $w)))"),
+            ),
+            (
+                "params",
+                &format!("{window} (drop (call $params (local.get $w) (i32.const 65536)))"),
+            ),
+            (
+                "read",
+                &format!("{window} (drop (call $read (i32.const 4097) (i32.const 0) (local.get $w) (i32.const 4096)))"),
             ),
             // The server would have to write its wakes there.
             (
@@ -123,13 +121,21 @@ fn a_write_to_a_read_only_window_ends_the_writer_alone() {
             ),
             (
                 "good",
-                "(call $open) (drop (call $wait (i64.const 3000000000))) (call $fine)",
+                "(local $w i32)
+                (call $open) (drop (call $wait (i64.const 3000000000)))
+                ;; Nobody holds a lock that it needs.
+                (local.set $w (call $attach (call $new) (i32.const 3)))
+                (i32.store (local.get $w) (i32.const 1))
+                (call $assert (i64.eq (call $share (i32.const 96) (i32.const 5) (i32.const 2048)) (i64.const 16)))
+                (call $fine)",
             ),
         ],
     );
     machine.expect("good: fine", SECONDS);
     let text = machine.end();
-    for name in ["store", "atomic", "fill", "copy", "call", "mailbox"] {
+    for name in [
+        "store", "atomic", "fill", "copy", "message", "params", "read", "mailbox",
+    ] {
         assert!(
             text.contains(&format!("{name}: error: failed: ")),
             "{name}:\n{text}"
@@ -169,15 +175,17 @@ fn a_region_goes_with_the_guest_that_paid_for_it() {
         (local.set $handle (call $new))
         (local.set $page (call $attach (local.get $handle) (i32.const 3)))
         (i32.atomic.store (local.get $page) (i32.const 40))
-        (drop (call $share (local.get $handle) (i32.const 3) (i32.const 128)))
-        (v128.store offset=16 (global.get $link) (v128.load (i32.const 128)))
+        (call $assert (i64.eq (call $share (i32.const 96) (i32.const 5) (i32.const 2048)) (i64.const 16)))
+        (v128.store offset=16 (global.get $link) (v128.load (i32.const 2048)))
         (call $say (i32.const 1))
         (call $until (i32.const 2))";
     let orphan = "(local $handle i32) (local $page i32)
         (call $open)
         (call $until (i32.const 1))
         (v128.store (i32.const 128) (v128.load offset=16 (global.get $link)))
-        (local.set $handle (i32.wrap_i64 (call $accept (i32.const 128))))
+        ;; The answer is the length of the handle, the second that this guest has.
+        (call $assert (i64.eq (call $accept (i32.const 128) (i32.const 16) (i32.const 2048)) (i64.const 2)))
+        (local.set $handle (i32.const 4097))
         (drop (call $listen (local.get $handle) (i32.const 2)))
         (local.set $page (call $attach (local.get $handle) (i32.const 3)))
         (call $assert (i32.eq (i32.atomic.load (local.get $page)) (i32.const 40)))

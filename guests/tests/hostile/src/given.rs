@@ -185,11 +185,14 @@ pub fn grinder(stage: &mut Stage) -> Verdict {
             "alarm" => stage.rest(Duration::from_micros(50))?,
             "log" => debug!("{what}"),
             "list" => userland::introspect::processes().try_for_each(|one| one.map(drop))?,
-            "start" => {
-                let process = Command::module(&child).arg("sleep").start()?;
-                process.stop(Duration::ZERO)?;
-                process.close()?;
-            }
+            "start" => match Command::module(&child).arg("sleep").start() {
+                Ok(process) => {
+                    process.stop(Duration::ZERO)?;
+                    process.close()?;
+                }
+                // The memory of those before is not back yet.
+                Err(error) => ensure!(error == Error::NoMemory, "{error}"),
+            },
             "wait" => {
                 let process = Command::module(&child).arg("exit").arg("0").start()?;
                 process.wait()?;

@@ -42,7 +42,7 @@ fn reach<T>(
 }
 
 pub fn handles(stage: &mut Stage) -> Verdict {
-    let limit = (stage.start.limits().handles, 1);
+    let limit = (stage.start.limits().handles, GIVEN);
     reach(
         limit,
         Error::TooManyHandles,
@@ -52,14 +52,14 @@ pub fn handles(stage: &mut Stage) -> Verdict {
     // A token that finds no room is not used up.
     let region = Region::alloc(1)?;
     let token = region.share(Terms::once(Rights::READ))?;
-    let limit = (limit.0, 2);
+    let limit = (limit.0, GIVEN + 1);
     reach(
         limit,
         Error::TooManyHandles,
         || Region::alloc(1),
         Region::close,
     )?;
-    let mut filled: Vec<Region> = (2..limit.0)
+    let mut filled: Vec<Region> = (limit.1..limit.0)
         .map(|_| Region::alloc(1))
         .collect::<Result<_, _>>()?;
     refused(accept::<Region>(&token), Error::TooManyHandles)?;
@@ -239,6 +239,9 @@ pub fn more_than_own(stage: &mut Stage) -> Verdict {
     }
     Ok(())
 }
+
+/// Handles that it is started with: of its line, and of a service.
+const GIVEN: u32 = 2;
 
 const SUCCESS: userland::process::Outcome =
     userland::process::Outcome::Exited(userland::exit::ExitCode::SUCCESS);

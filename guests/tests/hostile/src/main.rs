@@ -73,6 +73,7 @@ const ROLES: &[(&str, Role)] = roles! {
     "inmate" => given::inmate,
     "onlooker" => given::onlooker,
     "grinder" => given::grinder,
+    "litter" => windows::litter,
 
     "provide" => services::provide,
     "stand-by" => services::stand_by,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Windows that are detached twice, used after their region was revoked, and ends in the midst of a share.
+//! Windows that are detached twice, used after their region was revoked, and ends in the midst of a share
+//! or of a heap of things.
 
 use core::sync::atomic::Ordering;
 
@@ -9,8 +10,9 @@ use userland::{
     exit::{ExitCode, exit},
     faults,
     handle::{self, Capability as _, Event, Terms, Token, accept},
+    session::Builder,
     shm::{Region, Window},
-    time::Instant,
+    time::{Instant, Timer},
     wake,
 };
 
@@ -57,14 +59,21 @@ pub fn detach(stage: &mut Stage) -> Verdict {
 
 const MARK: u32 = 0x5eed_f00d;
 
-/// Whether a window shows zeros, and takes what is written without an end.
-fn is_dead(window: &Window) -> Verdict {
-    for offset in [0, 4096, PAGE - 4] {
-        let word = window.load(offset, Ordering::Acquire)?;
-        ensure!(word == 0, "{word:#x} at {offset} of a window that is lost");
+/// Whether windows show zeros, and take what is written.
+fn are_dead(windows: &[&Window]) -> Verdict {
+    for window in windows {
+        for offset in [0, 4096, PAGE - 4] {
+            let word = window.load(offset, Ordering::Acquire)?;
+            ensure!(word == 0, "{word:#x} at {offset} of a window that is lost");
+        }
     }
-    let _ = window.store(0, MARK, Ordering::Release);
-    let _ = window.store(4096, MARK, Ordering::Release);
+    for window in windows {
+        // One is for reading only.
+        match window.store(4096, MARK, Ordering::Release) {
+            Ok(()) | Err(Error::Denied) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     Ok(())
 }
 
@@ -90,9 +99,7 @@ pub fn revoked(stage: &mut Stage) -> Verdict {
         ensure!(Instant::now() < end, "it was not revoked");
     }
     stage.until(1)?;
-    for window in [&window, &reading, &lower] {
-        is_dead(window)?;
-    }
+    are_dead(&[&window, &reading, &lower])?;
     for lost in [&region, &below] {
         refused(lost.read_at(0, &mut [0; 4]), Error::Revoked)?;
         refused(lost.write_at(0, &[1; 4]), Error::Revoked)?;
@@ -199,4 +206,29 @@ pub fn taker(stage: &mut Stage) -> Verdict {
     region.close()?;
     end_at(stage, 7)?;
     Err(Fault::new("there is no such step"))
+}
+
+/// Leaves one of each thing, and ends the way the argument says.
+pub fn litter(stage: &mut Stage) -> Verdict {
+    let later = Instant::now() + crate::stage::PATIENCE;
+    let region = Region::alloc(2)?;
+    for _ in 0..3 {
+        core::mem::forget(region.attach(Rights::READ_WRITE)?);
+        Timer::at(later, BELL)?;
+    }
+    let ours: Region = accept(&region.share(Terms::once(Rights::ALL))?)?;
+    stage.mailbox.listen(&ours, BELL)?;
+    region.share(Terms {
+        rights: Rights::READ,
+        uses: 5,
+        expires: Some(later),
+    })?;
+    Builder::new("litter").hold(&ours, Rights::READ).create()?;
+    match stage.word(1).as_str() {
+        "exit" => Ok(()),
+        "trap" => faults::unreachable(),
+        _ => loop {
+            core::hint::spin_loop();
+        },
+    }
 }

@@ -57,8 +57,8 @@ const LIMITS: Limits = Limits::DEFAULT;
 
 pub const ROLES: &[Role] = &[
     role("lengths").bits(21),
-    role("guessed-handles").bits(21),
-    role("stale-handles"),
+    role("guessed-handles").bits(22),
+    role("stale-handles").bits(22),
     role("wrong-kinds"),
     role("rights"),
     role("limit-handles").bits(21).limits(Limits {
