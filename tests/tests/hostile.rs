@@ -40,6 +40,7 @@ const PROMISES: &[&str] = &[
     "table-growth",
     "use-after-revoke",
     "source-exited",
+    "read-only-windows",
     "givers-end-at-every-step",
     "takers-end-at-every-step",
     "wake-flood",

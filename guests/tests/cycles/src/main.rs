@@ -22,7 +22,7 @@ use userland::{
 userland::entrypoint!(main);
 
 /// Cycles after which there is nothing more to come.
-const FIRST: u32 = 200;
+const FIRST: u32 = 240;
 /// log2 of the memory of a child.
 const BITS: u8 = 20;
 /// How long a child lives that does not end by itself.
@@ -40,15 +40,17 @@ enum Kind {
 
 const DONE: Outcome = Outcome::Exited(userland::exit::ExitCode(0));
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 12] = [
     Kind::Child("exit", "0", DONE),
     Kind::Killed("spin", ""),
     Kind::Child("litter", "exit", DONE),
     Kind::Guest,
     Kind::Child("litter", "trap", Outcome::Failed),
+    Kind::Child("breach", "store", Outcome::Failed),
     Kind::Killed("sleep", ""),
     Kind::Killed("litter", "spin"),
     Kind::Child("exit", "0", DONE),
+    Kind::Child("breach", "read", Outcome::Failed),
     // Killed before its first instruction, if this guest is not interrupted.
     Kind::Killed("", ""),
     Kind::Killed("grinder", "revoke"),

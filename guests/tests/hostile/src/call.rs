@@ -13,7 +13,7 @@ use core::{
 
 use atoll_abi::{Form, Groups, Handle, Level, PAGE, Param, Rights, TABLE, TimerId, hostcall::Wire};
 use drill::misuse::{LEN, Place, is_address};
-use userland::{Error, raw};
+use userland::{Error, handle::Capability as _, raw, shm::Region};
 
 /// A number as a parameter's type.
 trait Narrow {
@@ -160,4 +160,30 @@ pub fn message(
     let reply = reply.map_or(last + REPLY, address);
     // SAFETY: the reply is in or behind the last page, and the server writes nothing before it.
     unsafe { CALLS[index](&[request.into(), len.into(), reply.into()]) }
+}
+
+/// Makes a window that is for reading, and writes there, with instructions or through a hostcall.
+pub fn breach(region: &Region, how: &str) -> Result<(), Error> {
+    let numbers = [region.handle().0.into(), Rights::READ.bits().into()];
+    let window = plain("atoll::shm", "attach", &numbers)? as u32;
+    let place = core::ptr::with_exposed_provenance_mut::<u8>(window as usize);
+    // SAFETY: a window onto a page, as the server says; no reference to it exists but this, which does
+    // not live on. Written to it is nothing that anybody would see: that ends this guest.
+    unsafe {
+        match how {
+            "store" => place.write_volatile(1),
+            "atomic" => drop(AtomicU32::from_ptr(place.cast()).fetch_add(1, Ordering::Relaxed)),
+            "fill" => place.write_bytes(1, PAGE as usize),
+            "copy" => place.copy_from(
+                core::ptr::with_exposed_provenance(last_page() as usize),
+                PAGE as usize,
+            ),
+            "entropy" => drop(raw::entropy::fill(window, 64)),
+            "read" => drop(raw::shm::read(region.handle().0, 0, window, PAGE)),
+            "params" => drop(raw::guest::params(window, PAGE)),
+            "reply" => drop(raw::introspect::system(window, 0, window)),
+            _ => drop(raw::console::read(window, 64)),
+        }
+    }
+    Ok(())
 }

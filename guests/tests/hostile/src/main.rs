@@ -74,6 +74,7 @@ const ROLES: &[(&str, Role)] = roles! {
     "onlooker" => given::onlooker,
     "grinder" => given::grinder,
     "litter" => windows::litter,
+    "breach" => windows::breach,
 
     "provide" => services::provide,
     "stand-by" => services::stand_by,

@@ -232,3 +232,14 @@ pub fn litter(stage: &mut Stage) -> Verdict {
         },
     }
 }
+
+/// Writes where it may only read.
+pub fn breach(stage: &mut Stage) -> Verdict {
+    let region: Region = match stage.start.region("page") {
+        Some(region) => region,
+        None => Region::alloc(1)?,
+    };
+    let how = stage.word(1);
+    call::breach(&region, &how)?;
+    Err(Fault::new(alloc::format!("{how} went through")))
+}

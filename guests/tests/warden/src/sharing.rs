@@ -22,6 +22,7 @@ use crate::{
 pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("use-after-revoke", use_after_revoke),
     ("source-exited", source_exited),
+    ("read-only-windows", read_only_windows),
     ("givers-end-at-every-step", givers_end),
     ("takers-end-at-every-step", takers_end),
     ("wake-flood", wake_flood),
@@ -116,6 +117,35 @@ fn source_exited(warden: &mut Warden) -> Verdict {
         warden.notice(region.handle(), Event::SourceExited)?;
         region.close()?;
         actor.close()?;
+    }
+    Ok(())
+}
+
+/// Writes where it may only read: the MMU sees to that, whoever's code it is that writes.
+fn read_only_windows(warden: &mut Warden) -> Verdict {
+    let region = Region::alloc(1)?;
+    region.write_at(0, &[7; 256])?;
+    let ways = [
+        ("store", "trap: "),
+        ("atomic", "trap: "),
+        ("fill", "write to a read-only window"),
+        ("copy", "write to a read-only window"),
+        ("entropy", "write to a read-only window"),
+        ("read", "write to a read-only window"),
+        ("params", "write to a read-only window"),
+        ("reply", "write to a read-only window"),
+        ("console", "write to a read-only window"),
+    ];
+    let module = warden.module();
+    for (way, reason) in ways {
+        let actor = warden.actor_with(&module, "breach", &[way], |command| {
+            command.give("page", &region, Rights::READ);
+        })?;
+        actor.fails(reason)?;
+        actor.close()?;
+        let mut bytes = [0; 256];
+        region.read_at(0, &mut bytes)?;
+        ensure!(bytes == [7; 256], "{way} left its mark");
     }
     Ok(())
 }
