@@ -22,7 +22,8 @@ use crate::{
     platform::{Home, Platform},
 };
 
-/// The group was taken away since the guest was linked.
+/// Whether the group was taken away since the guest was linked.
+#[inline(always)]
 fn check<P: Platform>(caller: &Caller<'_, Context<P>>, group: Group) -> Result<(), Refusal> {
     if group.grant().is_none() || me(caller).may_call(group) {
         Ok(())
@@ -36,11 +37,20 @@ fn param<T: Wire>(raw: T::Raw) -> Result<T, Refusal> {
     T::from_raw(raw).ok_or_else(|| Error::InvalidArgument.into())
 }
 
+/// Inlined, so that a value need not travel together with what a refusal may be.
+#[inline(always)]
 fn answer(result: Result<i64, Refusal>) -> wasmtime::Result<i64> {
     match result {
         Ok(answer) => Ok(answer),
-        Err(Refusal::Error(error)) => Ok(to_wire::<()>(Err(error))),
-        Err(Refusal::End(ending)) => Err(ending.into()),
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+#[cold]
+fn refuse(refusal: Refusal) -> wasmtime::Result<i64> {
+    match refusal {
+        Refusal::Error(error) => Ok(to_wire::<()>(Err(error))),
+        Refusal::End(ending) => Err(ending.into()),
     }
 }
 
