@@ -254,7 +254,8 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    pub(crate) fn system_info(&self) -> SystemInfo {
+    /// What the server uses.
+    pub fn system_info(&self) -> SystemInfo {
         let usage = self.platform.usage();
         SystemInfo {
             uptime: self.platform.now(),

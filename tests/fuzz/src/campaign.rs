@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Running inputs, new and changed ones, and keeping those that show something new.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    corpus,
+    generate::{fresh, mutate},
+    random::Random,
+    script::Input,
+    system::{Features, Runner},
+};
+
+/// A run in which something did not hold.
+#[derive(Debug)]
+pub struct Failure {
+    /// What was run.
+    pub input: Input,
+    /// What did not hold.
+    pub why: String,
+}
+
+/// What a campaign has seen so far.
+pub struct Campaign {
+    runner: Runner,
+    kept: Vec<Input>,
+    seen: Features,
+    runs: u64,
+    start: Instant,
+    /// Where the input that runs is noted, in case that it ends this process.
+    running: PathBuf,
+}
+
+impl Campaign {
+    /// One that has seen nothing.
+    pub fn new(runner: Runner, running: PathBuf) -> Self {
+        Self {
+            runner,
+            kept: Vec::new(),
+            seen: Features::new(),
+            runs: 0,
+            start: Instant::now(),
+            running,
+        }
+    }
+
+    fn execute(&mut self, input: &Input) -> Result<Features, Failure> {
+        // Best effort: it is of use only if all else fails.
+        let _ = fs::write(&self.running, input.to_string());
+        self.runs += 1;
+        let result = self.runner.run(input).map_err(|why| Failure {
+            input: input.clone(),
+            why,
+        });
+        let _ = fs::remove_file(&self.running);
+        result
+    }
+
+    /// Runs an input, and keeps it if it shows something new. Answers whether that is to last.
+    ///
+    /// # Errors
+    /// What did not hold.
+    pub fn run(&mut self, input: &Input) -> Result<bool, Failure> {
+        let features = self.execute(input)?;
+        let mut new = features.difference(&self.seen).peekable();
+        if new.peek().is_none() {
+            return Ok(false);
+        }
+        let lasts = new.any(crate::system::Feature::lasts);
+        self.seen.extend(features);
+        self.kept.push(input.clone());
+        Ok(lasts)
+    }
+
+    /// Runs inputs for this long, those of the seed. New ones that are to last go to `save`.
+    ///
+    /// # Errors
+    /// What did not hold.
+    pub fn fuzz(&mut self, seed: u64, time: Duration, save: Option<&Path>) -> Result<(), Failure> {
+        let mut random = Random::new(seed);
+        let (start, mut told) = (Instant::now(), Instant::now());
+        while start.elapsed() < time {
+            // Each has a sequence of its own, so that it does not depend on how the others went.
+            let mut random = Random::new(random.next());
+            let input = if self.kept.is_empty() || random.percent(30) {
+                fresh(&mut random)
+            } else {
+                let one = &self.kept[random.below(self.kept.len())];
+                let other = &self.kept[random.below(self.kept.len())];
+                mutate(&mut random, one, other)
+            };
+            let before = self.seen.clone();
+            if self.run(&input)?
+                && let Some(folder) = save
+            {
+                let small = self.reduce(input, &before)?;
+                // A corpus that cannot be written shows in the count of its files.
+                let _ = corpus::write(folder, &small, "");
+            }
+            if told.elapsed() > Duration::from_secs(10) {
+                told = Instant::now();
+                eprintln!("{}", self.summary());
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves out steps for as long as what was new in the input stays.
+    fn reduce(&mut self, mut input: Input, before: &Features) -> Result<Input, Failure> {
+        let news = |features: Features| -> Features {
+            features
+                .into_iter()
+                .filter(|feature| feature.lasts() && !before.contains(feature))
+                .collect()
+        };
+        // What the scheduler has a hand in may not come again.
+        let wanted = news(self.execute(&input)?);
+        for script in 0..input.scripts.len() {
+            let mut piece = input.scripts[script].len();
+            while piece > 0 {
+                let mut at = 0;
+                while at < input.scripts[script].len() {
+                    let mut less = input.clone();
+                    let end = (at + piece).min(less.scripts[script].len());
+                    let _ = less.scripts[script].drain(at..end);
+                    if news(self.execute(&less)?).is_superset(&wanted) {
+                        input = less;
+                    } else {
+                        at += piece;
+                    }
+                }
+                piece /= 2;
+            }
+        }
+        Ok(input)
+    }
+
+    /// Speed and reach, for people.
+    pub fn summary(&self) -> String {
+        let lasting = self.seen.iter().filter(|feature| feature.lasts()).count();
+        format!(
+            "{} runs, {:.0} a second; {lasting} features, {} with pairs; {} inputs kept",
+            self.runs,
+            self.runs as f64 / self.start.elapsed().as_secs_f64(),
+            self.seen.len(),
+            self.kept.len()
+        )
+    }
+}
