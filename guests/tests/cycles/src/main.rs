@@ -29,6 +29,7 @@ const BITS: u8 = 20;
 const LIFE: Duration = Duration::from_micros(500);
 
 /// How a guest is started, and what it comes to.
+#[derive(Debug)]
 enum Kind {
     /// A child that plays a role of the hostile guest, and ends by itself.
     Child(&'static str, &'static str, Outcome),
@@ -107,10 +108,19 @@ fn main() -> Result<(), Fault> {
         }
     }
     let at_last = used(start.pid())?;
-    ensure!(
-        at_first.as_ref() == Some(&at_last),
-        "{at_last:?} is used, where {at_first:?} was"
-    );
+    if at_first.as_ref() != Some(&at_last) {
+        // Whose lives they are that leave something.
+        for kind in &KINDS {
+            let before = used(start.pid())?;
+            (0..FIRST).try_for_each(|_| live(&module, kind))?;
+            let after = used(start.pid())?;
+            if before != after {
+                info!("{kind:?}: {after:?}, where {before:?} was");
+            }
+        }
+        let text = alloc::format!("{at_last:?} is used, where {at_first:?} was");
+        return Err(Fault::new(text));
+    }
     info!("{cycles} cycles, and nothing is left of them");
     Ok(())
 }

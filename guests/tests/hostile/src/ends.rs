@@ -10,9 +10,7 @@ use crate::stage::Stage;
 
 /// Sleeps whatever comes.
 pub fn sleep(stage: &mut Stage) -> Verdict {
-    if stage.line().is_ok() {
-        stage.say(1)?;
-    }
+    stage.greet()?;
     loop {
         stage.mailbox.wait(Instant::NEVER)?;
         stage.mailbox.clear();
@@ -28,9 +26,7 @@ pub fn polite(stage: &mut Stage) -> Verdict<ExitCode> {
 
 /// Keeps the processor for itself.
 pub fn spin(stage: &mut Stage) -> Verdict {
-    if stage.line().is_ok() {
-        stage.say(1)?;
-    }
+    stage.greet()?;
     loop {
         core::hint::spin_loop();
     }

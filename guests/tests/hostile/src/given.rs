@@ -166,7 +166,7 @@ pub fn grinder(stage: &mut Stage) -> Verdict {
     let region = Region::alloc(1)?;
     let mut buffer = alloc::vec![0; 1 << 16];
     let child = stage.child();
-    stage.say(1)?;
+    stage.greet()?;
     loop {
         match what.as_str() {
             "read" => region.read_at(0, &mut buffer)?,

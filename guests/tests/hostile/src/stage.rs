@@ -81,6 +81,11 @@ impl Stage {
         Ok(self.line()?.say(step)?)
     }
 
+    /// Says that it is there, if anybody listens.
+    pub fn greet(&self) -> Verdict {
+        self.line.as_ref().map_or(Ok(()), |line| Ok(line.say(1)?))
+    }
+
     /// Waits until the warden is so far.
     pub fn until(&mut self, step: u32) -> Verdict {
         let Some(line) = &self.line else {
