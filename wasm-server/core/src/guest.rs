@@ -2,7 +2,10 @@
 //! One guest: what runs in a process.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::{
+    mem,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+};
 
 use atoll_abi::{
     Error, Group, Groups, Handle, Pid, Rights, TASK_STOP,
@@ -20,7 +23,7 @@ use crate::{
     platform::{Home, Platform},
     process::{Outcome, Process},
     report::{self, Ending},
-    server::Server,
+    server::{Due, Server},
 };
 
 /// Why the server ends a guest. In [`Guest::ending`], 0 is none of these.
@@ -102,8 +105,8 @@ pub struct Guest<P: Platform> {
     notice_task: Lock<P, Option<u32>>,
     ending: AtomicU32,
     sleeps: AtomicBool,
-    /// Whether room for its alarms was reserved.
-    alarms: AtomicBool,
+    /// Whether room for its alarms is reserved.
+    alarms: Lock<P, bool>,
     /// Set once, when the thread is done with the guest's code.
     ended: Lock<P, Option<Outcome>>,
     mailbox: Mailbox<Lock<P, Mail>>,
@@ -148,7 +151,7 @@ impl<P: Platform> Guest<P> {
             notice_task: Lock::<P, _>::new(None),
             ending: AtomicU32::new(0),
             sleeps: AtomicBool::new(false),
-            alarms: AtomicBool::new(false),
+            alarms: Lock::<P, _>::new(false),
             ended: Lock::<P, _>::new(None),
             mailbox: Mailbox::new(Lock::<P, _>::new(Mail::default())),
         }
@@ -265,12 +268,23 @@ impl<P: Platform> Guest<P> {
 
     /// Room for its alarms was reserved.
     pub(crate) fn has_alarms(&self) {
-        self.alarms.store(true, Ordering::Release);
+        *self.alarms.lock() = true;
     }
 
-    /// Whether room for its alarms is to be given up; once.
+    /// Whether room for its alarms is to be given up; once. None of its own is set any more.
     pub(crate) fn takes_alarms(&self) -> bool {
-        self.alarms.swap(false, Ordering::AcqRel)
+        mem::take(&mut *self.alarms.lock())
+    }
+
+    /// Sets an alarm of its own in place of those for which `is_old`, from any thread.
+    pub(crate) fn set_own_alarm(&self, at: u64, due: Due<P>, is_old: impl Fn(&Due<P>) -> bool) {
+        // Under the lock: what is set after its room was given up would take somebody else's.
+        let has_room = self.alarms.lock();
+        self.server.alarms.cancel_all(is_old);
+        if *has_room {
+            // There is room.
+            let _ = self.server.set_alarm(at, due);
+        }
     }
 
     // ---- Capabilities

@@ -14,7 +14,7 @@
 //! 4. the generator of random numbers;
 //! 5. the windows, or the listeners, of a region; the line of a service; a process's life; a place's;
 //! 6. the processes;
-//! 7. a mailbox;
+//! 7. a mailbox; whether a guest has alarms;
 //! 8. the alarms.
 //!
 //! No lock is held across a wake or a wait, because the kernel may switch to the woken thread at once;

@@ -439,10 +439,11 @@ impl<P: Platform> Server<P> {
         }
         guest.ask_to_stop();
         let at = self.platform.now().saturating_add(grace);
-        self.alarms
-            .cancel_all(|due| matches!(due, Due::Stop(pid) if *pid == process.pid));
-        // There is room: it was reserved.
-        let _ = self.set_alarm(at, Due::Stop(process.pid));
+        guest.set_own_alarm(
+            at,
+            Due::Stop(process.pid),
+            |due| matches!(due, Due::Stop(pid) if *pid == process.pid),
+        );
     }
 
     /// Has a guest end, and asks again until its thread is done: between looking for a reason to end and
@@ -457,14 +458,12 @@ impl<P: Platform> Server<P> {
             Due::Deadline(other) | Due::Stop(other) => *other == pid,
             _ => false,
         };
-        self.alarms.cancel_all(is_it);
         let again = match reason {
             Reason::Deadline => Due::Deadline(pid),
             _ => Due::Stop(pid),
         };
         let at = self.platform.now().saturating_add(END_AGAIN);
-        // There is room: it was reserved.
-        let _ = self.set_alarm(at, again);
+        guest.set_own_alarm(at, again, is_it);
     }
 
     pub(crate) fn end_late(&self, pid: Pid) {
@@ -552,12 +551,14 @@ impl<P: Platform> Server<P> {
     fn bury(&self, process: &Arc<Process<P>>, outcome: Outcome) {
         if let Some(guest) = process.guest() {
             guest.dispose();
+            // First, so that no alarm is set behind the others' end.
+            let had_alarms = guest.takes_alarms();
             guest.cancel_timers(|_| true);
             self.alarms.cancel_all(|due| match due {
                 Due::Deadline(pid) | Due::Stop(pid) => *pid == process.pid,
                 _ => false,
             });
-            if guest.takes_alarms() {
+            if had_alarms {
                 self.alarms
                     .release(process.limits.timers as usize + OWN_ALARMS);
             }
