@@ -3,12 +3,11 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use crate::{
-    corpus,
     generate::{fresh, mutate},
     random::Random,
     script::Input,
@@ -60,27 +59,24 @@ impl Campaign {
         result
     }
 
-    /// Runs an input, and keeps it if it shows something new. Answers whether that is to last.
+    /// Runs an input, and keeps it if it shows something new.
     ///
     /// # Errors
     /// What did not hold.
-    pub fn run(&mut self, input: &Input) -> Result<bool, Failure> {
+    pub fn run(&mut self, input: &Input) -> Result<(), Failure> {
         let features = self.execute(input)?;
-        let mut new = features.difference(&self.seen).peekable();
-        if new.peek().is_none() {
-            return Ok(false);
+        if !features.is_subset(&self.seen) {
+            self.seen.extend(features);
+            self.kept.push(input.clone());
         }
-        let lasts = new.any(crate::system::Feature::lasts);
-        self.seen.extend(features);
-        self.kept.push(input.clone());
-        Ok(lasts)
+        Ok(())
     }
 
-    /// Runs inputs for this long, those of the seed. New ones that are to last go to `save`.
+    /// Runs inputs for this long, those of the seed.
     ///
     /// # Errors
     /// What did not hold.
-    pub fn fuzz(&mut self, seed: u64, time: Duration, save: Option<&Path>) -> Result<(), Failure> {
+    pub fn fuzz(&mut self, seed: u64, time: Duration) -> Result<(), Failure> {
         let mut random = Random::new(seed);
         let (start, mut told) = (Instant::now(), Instant::now());
         while start.elapsed() < time {
@@ -93,14 +89,7 @@ impl Campaign {
                 let other = &self.kept[random.below(self.kept.len())];
                 mutate(&mut random, one, other)
             };
-            let before = self.seen.clone();
-            if self.run(&input)?
-                && let Some(folder) = save
-            {
-                let small = self.reduce(input, &before)?;
-                // A corpus that cannot be written shows in the count of its files.
-                let _ = corpus::write(folder, &small, "");
-            }
+            self.run(&input)?;
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();
                 eprintln!("{}", self.summary());
@@ -109,16 +98,30 @@ impl Campaign {
         Ok(())
     }
 
-    /// Leaves out steps for as long as what was new in the input stays.
-    fn reduce(&mut self, mut input: Input, before: &Features) -> Result<Input, Failure> {
-        let news = |features: Features| -> Features {
-            features
-                .into_iter()
-                .filter(|feature| feature.lasts() && !before.contains(feature))
-                .collect()
-        };
-        // What the scheduler has a hand in may not come again.
-        let wanted = news(self.execute(&input)?);
+    /// Few and small inputs that show all that is to last: of those that were kept the shortest first,
+    /// each less the steps that it does not take.
+    ///
+    /// # Errors
+    /// What did not hold.
+    pub fn distil(&mut self) -> Result<Vec<Input>, Failure> {
+        let mut shown = Features::new();
+        let mut all = self.kept.clone();
+        all.sort_by_key(Input::len);
+        let mut few = Vec::new();
+        for input in all {
+            let mut features = self.execute(&input)?;
+            features.retain(|feature| feature.lasts() && !shown.contains(feature));
+            if !features.is_empty() {
+                few.push(self.reduce(input, &features)?);
+                shown.extend(features);
+            }
+        }
+        Ok(few)
+    }
+
+    /// Leaves out steps for as long as these features stay. Those that the scheduler has a hand in may not
+    /// come again.
+    fn reduce(&mut self, mut input: Input, wanted: &Features) -> Result<Input, Failure> {
         for script in 0..input.scripts.len() {
             let mut piece = input.scripts[script].len();
             while piece > 0 {
@@ -127,7 +130,7 @@ impl Campaign {
                     let mut less = input.clone();
                     let end = (at + piece).min(less.scripts[script].len());
                     let _ = less.scripts[script].drain(at..end);
-                    if news(self.execute(&less)?).is_superset(&wanted) {
+                    if self.execute(&less)?.is_superset(wanted) {
                         input = less;
                     } else {
                         at += piece;

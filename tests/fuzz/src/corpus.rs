@@ -57,3 +57,16 @@ pub fn write(folder: &Path, input: &Input, remark: &str) -> io::Result<PathBuf> 
     )?;
     Ok(path)
 }
+
+/// Makes these the inputs of a folder.
+///
+/// # Errors
+/// Whatever keeps them from being written.
+pub fn replace(folder: &Path, inputs: &[Input]) -> io::Result<()> {
+    for (path, _) in read_all(folder).unwrap_or_default() {
+        fs::remove_file(path)?;
+    }
+    inputs
+        .iter()
+        .try_for_each(|input| write(folder, input, "").map(drop))
+}

@@ -27,7 +27,7 @@ struct Options {
     /// Inputs to start from.
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus"))]
     corpus: PathBuf,
-    /// Add inputs to the corpus that show something new, made as small as can be.
+    /// Make the corpus anew, of few and small inputs that show all that was seen.
     #[arg(long)]
     save: bool,
     /// Run this input only, with all that is written to the console.
@@ -71,8 +71,12 @@ fn work(options: &Options, campaign: &mut Campaign) -> Result<(), Failure> {
         campaign.run(input)?;
     }
     println!("corpus: {}", campaign.summary());
-    let save = options.save.then_some(&*options.corpus);
-    campaign.fuzz(options.seed, Duration::from_secs(options.seconds), save)
+    campaign.fuzz(options.seed, Duration::from_secs(options.seconds))?;
+    if options.save {
+        let distilled = campaign.distil()?;
+        corpus::replace(&options.corpus, &distilled).unwrap_or_else(|why| fail(&why.to_string()));
+    }
+    Ok(())
 }
 
 fn report(crashes: &Path, failure: &Failure) -> ! {
