@@ -361,7 +361,10 @@ impl<P: Platform> Server<P> {
         }
         match &grant.resource {
             Resource::Region(region) => region.strip(),
-            Resource::Process(process) => process.strip_watchers(),
+            Resource::Process(process) => {
+                process.strip_watchers();
+                process.wake_waiting();
+            }
             Resource::Service(service) => {
                 service.strip_watchers();
                 while let Some((provider, was_first)) = service.withdraw(is_cut) {

@@ -88,8 +88,10 @@ pub struct ServerUsage {
 /// What the platform keeps for one guest: thread, wake object and linear memory, all of it out of
 /// the guest's budget.
 ///
-/// The server calls [`Home::read`] and [`Home::write`] with no lock held: the range may be a window
-/// whose pages forbid the access, which ends the guest right there ([`Guest::abandon`]).
+/// The server calls [`Home::read`] and [`Home::write`] with no lock held, and nothing else that would have
+/// to be given back: the range may be a window whose pages forbid the access, which ends the guest right
+/// there ([`Guest::abandon`]). The one thing that is then left to give up is the reference to the guest in
+/// what runs it, which the platform does.
 ///
 /// Addresses are offsets in the guest's linear memory. Every access is checked against the size the
 /// memory has at that moment, and made with volatile or atomic operations, because the guest, and

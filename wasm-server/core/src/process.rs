@@ -197,6 +197,19 @@ impl<P: Platform> Process<P> {
         self.life.lock().waiting.retain(|w| w.pid != pid);
     }
 
+    /// Wakes those who wait for its end, to find out whether they still may.
+    pub fn wake_waiting(&self) {
+        // From the last to the first: who is woken may leave the list at once, and nobody before it moves.
+        let mut n = self.life.lock().waiting.len();
+        while n > 0 {
+            n -= 1;
+            let waker = self.life.lock().waiting.get(n).map(|w| w.waker.clone());
+            if let Some(waker) = waker {
+                P::Home::wake(&waker);
+            }
+        }
+    }
+
     /// Where it is in its life.
     pub fn state(&self) -> ProcessState {
         let life = self.life.lock();

@@ -16,8 +16,6 @@ use crate::{
 
 /// Most guests that listen to one doorbell.
 const MAX_LISTENERS: usize = 256;
-/// Most windows onto one region.
-const MAX_WINDOWS: usize = 4096;
 
 /// A region of shared memory.
 pub(crate) struct Region<P: Platform> {
@@ -89,16 +87,8 @@ impl<P: Platform> Region<P> {
         task: u32,
         grant: &Arc<Grant<P>>,
     ) -> Result<(), Error> {
-        let is_known = self.listeners.change(|other, listener| {
-            let is_it = Arc::ptr_eq(other, grant);
-            if is_it {
-                listener.task = task;
-            }
-            is_it
-        });
-        if is_known {
-            return Ok(());
-        }
+        // One for each guest, however many handles it has: nobody takes up the room of others.
+        self.forget(|_, listener| Arc::ptr_eq(&listener.guest, guest));
         let listener = Listener {
             guest: guest.clone(),
             task,
@@ -112,10 +102,15 @@ impl<P: Platform> Region<P> {
     /// # Errors
     /// `NotFound`.
     pub fn unlisten(&self, grant: &Arc<Grant<P>>) -> Result<(), Error> {
-        let listener = self
-            .listeners
-            .take(|other, _| Arc::ptr_eq(other, grant), |_| {});
-        listener.map(drop).ok_or(Error::NotFound)
+        if self.forget(|other, _| Arc::ptr_eq(other, grant)) {
+            Ok(())
+        } else {
+            Err(Error::NotFound)
+        }
+    }
+
+    fn forget(&self, is_it: impl Fn(&Arc<Grant<P>>, &Listener<P>) -> bool) -> bool {
+        self.listeners.take(is_it, |_| {}).is_some()
     }
 
     /// Rings: every listener but `by` finds its task in its mailbox, and is woken if it sleeps.
@@ -135,7 +130,7 @@ impl<P: Platform> Region<P> {
     /// Notes a window that is mapped.
     ///
     /// # Errors
-    /// `Revoked` if the grant was cut meanwhile, `TooManyWindows`: the window is to be unmapped.
+    /// `Revoked` if the grant was cut meanwhile, `TooMany`: the window is to be unmapped.
     pub fn add_window(
         &self,
         guest: &Arc<Guest<P>>,
@@ -146,8 +141,8 @@ impl<P: Platform> Region<P> {
             guest: guest.clone(),
             address,
         };
-        self.windows
-            .add(grant, window, MAX_WINDOWS, Error::TooManyWindows)
+        // The guests' limits bound them.
+        self.windows.add(grant, window, usize::MAX, Error::TooMany)
     }
 
     /// Takes a guest's window away, if this is one.

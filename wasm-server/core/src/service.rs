@@ -135,22 +135,13 @@ impl<P: Platform> Service<P> {
     }
 }
 
-/// Adds a watcher, or changes the task of the one it is.
+/// Adds a watcher, one for each process, in place of the one before.
 pub(crate) fn watch<P: Platform>(
     watchers: &Dependents<P, Watcher>,
     watcher: Watcher,
     grant: &Arc<Grant<P>>,
     most: usize,
 ) -> Result<(), Error> {
-    let is_known = watchers.change(|other, known| {
-        let is_it = Arc::ptr_eq(other, grant);
-        if is_it {
-            known.task = watcher.task;
-        }
-        is_it
-    });
-    if is_known {
-        return Ok(());
-    }
+    watchers.take(|_, other| other.pid == watcher.pid, |_| {});
     watchers.add(grant, watcher, most, Error::TooManyListeners)
 }

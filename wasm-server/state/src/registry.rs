@@ -473,12 +473,6 @@ impl<R, T, L: Lock<Data = Vec<(Arc<Grant<R>>, T)>>> Dependents<L> {
         Ok(())
     }
 
-    /// Has `is_it` change the one it is, and say so; answers whether there is one.
-    pub fn change(&self, mut is_it: impl FnMut(&Arc<Grant<R>>, &mut T) -> bool) -> bool {
-        let mut all = self.0.lock();
-        all.iter_mut().any(|(grant, one)| is_it(grant, one))
-    }
-
     /// Takes the first out for which `is_it`, after `undo` under the lock.
     pub fn take(
         &self,

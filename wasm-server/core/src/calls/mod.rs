@@ -2,7 +2,8 @@
 //! The hostcalls, one file a group, one function a call.
 //!
 //! Every argument is the guest's word. A function answers a value, refuses with an error, or ends the
-//! guest ([`Refusal`]). Scalar calls allocate nothing, unless they make something that lasts.
+//! guest ([`Refusal`]). One that writes to the guest's memory holds nothing then that has to be dropped: it
+//! may not come back from that (see [`Home`]). Scalar calls allocate nothing, unless they make something that lasts.
 
 pub(crate) mod console;
 pub(crate) mod entropy;
@@ -77,19 +78,18 @@ pub(crate) fn message<P: Platform, Q: DeserializeOwned, R: Serialize>(
     reply: u32,
     call: impl FnOnce(&mut Caller<'_, Context<P>>, Q) -> Answer<R>,
 ) -> Answer<i64> {
-    let guest = me(caller).clone();
     if len > MAX_REQUEST {
         return Err(Ending::Misuse("a message that is too long").into());
     }
     // Before anything is done: what is done and not told would be lost. The memory never shrinks.
-    if u64::from(reply) + u64::from(MAX_REPLY) > guest.home.size() {
+    if u64::from(reply) + u64::from(MAX_REPLY) > me(caller).home.size() {
         return Err(BadAddress.into());
     }
-    let question = decode(&guest, request, len)?;
+    let question = decode(me(caller), request, len)?;
     let answer = call(caller, question)?;
     let mut buffer = [0; MAX_REPLY as usize];
     let bytes = postcard::to_slice(&answer, &mut buffer).map_err(|_| Error::TooLarge)?;
-    guest.home.write(reply, bytes)?;
+    me(caller).home.write(reply, bytes)?;
     Ok(bytes.len() as i64)
 }
 

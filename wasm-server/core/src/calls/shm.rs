@@ -88,14 +88,13 @@ pub(crate) fn read<P: Platform>(
     len: u32,
 ) -> Answer<()> {
     let me = me(caller);
-    let grant = source(me, handle, Rights::READ, offset, len)?;
+    source(me, handle, Rights::READ, offset, len)?;
     for (done, count) in pieces(len) {
         let mut bytes = [0; PIECE];
         let bytes = bytes.get_mut(..count).unwrap_or_default();
         let address = buffer.checked_add(done).ok_or(BadAddress)?;
-        // The region is let go of before the guest's memory is touched, where the guest may end.
-        grant
-            .live()?
+        // All is let go of before the guest's memory is written, where the guest may end.
+        me.grant(handle)?
             .resource
             .region()?
             .copy(|region| me.server.platform.read_region(region, offset + done, bytes))?;
