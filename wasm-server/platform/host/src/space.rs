@@ -72,6 +72,8 @@ struct Inner {
     windows: Vec<Range<usize>>,
     /// Those of them that are none.
     holes: Vec<Range<usize>>,
+    /// Those of them that are not to be written.
+    read_only: Vec<Range<usize>>,
 }
 
 // SAFETY: the reservation is plain address space; who maps what into it is behind the lock, and what
@@ -101,6 +103,7 @@ impl Space {
                 staged: None,
                 windows: Vec::new(),
                 holes: Vec::new(),
+                read_only: Vec::new(),
             }),
         })
     }
@@ -153,6 +156,7 @@ impl Space {
             Some((region, write)) if region.bytes == size - old => {
                 self.map_window(old, &region, write)?;
                 inner.windows.push(old..size);
+                inner.note_window(old..size, write);
             }
             Some(_) => return Err(Failure::Refused("a window of another size")),
             None => {
@@ -170,7 +174,8 @@ impl Space {
         let at = inner.holes.iter().position(|h| h.len() == region.bytes)?;
         let address = inner.holes[at].start;
         self.map_window(address, region, write).ok()?;
-        inner.holes.swap_remove(at);
+        let hole = inner.holes.swap_remove(at);
+        inner.note_window(hole, write);
         Some(address)
     }
 
@@ -189,7 +194,10 @@ impl Space {
     pub fn unmap(&self, address: usize, bytes: usize) {
         // The window stays if Linux has no memory left, which ends tests and nothing else.
         if self.map_fresh(address, bytes).is_ok() {
-            self.inner.lock().holes.push(address..address + bytes);
+            let hole = address..address + bytes;
+            let mut inner = self.inner.lock();
+            inner.read_only.retain(|window| *window != hole);
+            inner.holes.push(hole);
         }
     }
 
@@ -257,12 +265,18 @@ impl Space {
         Ok(())
     }
 
-    /// Copies in.
+    /// Copies in. On the guest's own thread, which alone maps windows; a read-only one is refused.
     pub fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress> {
         let to = self.check(address, bytes.len())?;
+        if self
+            .inner
+            .lock()
+            .is_read_only(address as usize, bytes.len())
+        {
+            return Err(BadAddress);
+        }
         for (i, byte) in bytes.iter().enumerate() {
-            // SAFETY: as in `read`; a guest that names a read-only window here ends the process, which
-            // this platform accepts.
+            // SAFETY: as in `read`; writable, and nobody makes it read-only meanwhile.
             unsafe { AtomicU8::from_ptr(to.add(i)) }.store(*byte, Ordering::Relaxed);
         }
         Ok(())
@@ -286,6 +300,18 @@ impl Inner {
         }
         self.used += bytes;
         Ok(())
+    }
+
+    fn note_window(&mut self, window: Range<usize>, write: bool) {
+        if !write {
+            self.read_only.push(window);
+        }
+    }
+
+    fn is_read_only(&self, address: usize, len: usize) -> bool {
+        self.read_only
+            .iter()
+            .any(|window| address < window.end && window.start < address + len)
     }
 }
 
