@@ -11,7 +11,7 @@ use crate::{
     generate::{fresh, mutate},
     random::Random,
     script::Input,
-    system::{Features, Runner},
+    system::{Feature, Features, Runner},
 };
 
 /// A run in which something did not hold.
@@ -142,9 +142,14 @@ impl Campaign {
         Ok(input)
     }
 
+    /// What was seen that is to last.
+    pub fn features(&self) -> impl Iterator<Item = &Feature> {
+        self.seen.iter().filter(|feature| feature.lasts())
+    }
+
     /// Speed and reach, for people.
     pub fn summary(&self) -> String {
-        let lasting = self.seen.iter().filter(|feature| feature.lasts()).count();
+        let lasting = self.features().count();
         format!(
             "{} runs, {:.0} a second; {lasting} features, {} with pairs; {} inputs kept",
             self.runs,

@@ -30,6 +30,9 @@ struct Options {
     /// Make the corpus anew, of few and small inputs that show all that was seen.
     #[arg(long)]
     save: bool,
+    /// List what was seen at the end: the answers of each call, and the ends of guests.
+    #[arg(long)]
+    list: bool,
     /// Run this input only, with all that is written to the console.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
@@ -53,7 +56,14 @@ fn main() {
     }
     let mut campaign = Campaign::new(runner, running);
     match work(&options, &mut campaign) {
-        Ok(()) => println!("{}", campaign.summary()),
+        Ok(()) => {
+            if options.list {
+                campaign
+                    .features()
+                    .for_each(|feature| println!("{feature}"));
+            }
+            println!("{}", campaign.summary());
+        }
         Err(failure) => {
             println!("{}", campaign.summary());
             report(&options.crashes, &failure);

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs, panic,
+    fmt, fs, panic,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use atoll_abi::Error;
 use capdl::{
     blob::{Kind, ObjectId, Reader},
     language::{Options, compile},
@@ -58,6 +59,26 @@ impl Feature {
     /// Whether an input is kept for good that alone has it.
     pub const fn lasts(&self) -> bool {
         !matches!(self, Self::Pair(..))
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |call: u8| CALLS.get(usize::from(call)).map_or("?", |call| &call.name);
+        match self {
+            Self::Answer(call, answer) => match answer.checked_sub(128) {
+                Some(bits) => write!(f, "{}: {bits} bits", name(*call)),
+                None => match Error::from_number((*answer).into()) {
+                    Some(error) => write!(f, "{}: {error}", name(*call)),
+                    None => write!(f, "{}: error {answer}", name(*call)),
+                },
+            },
+            Self::Pair(before, call, answer) => {
+                let answer = Self::Answer(*call, *answer);
+                write!(f, "{answer}, after {}", name(*before))
+            }
+            Self::End(why) => f.write_str(why),
+        }
     }
 }
 
