@@ -148,6 +148,11 @@ pub extern "C" fn abandoned(ip: usize, address: usize) -> ! {
     guest.abandon(&format!(
         "write to a read-only window, at address {offset:#x} of its memory"
     ));
+    for _ in ["`main`", "the store"] {
+        // SAFETY: each holds a reference on this stack, which nobody uses or drops any more: what is on it
+        // is given up. Without this the guest would never be freed. It is not now: `guest` is one more.
+        unsafe { Arc::decrement_strong_count(Arc::as_ptr(&guest)) };
+    }
     drop(guest);
     finish()
 }

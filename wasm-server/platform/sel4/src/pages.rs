@@ -4,10 +4,11 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{mem, ops::Range};
 
-use sel4::CapRights;
+use sel4::{CapRights, cap};
 use wasm_server_core::platform::Failure;
 
 use crate::{
+    access,
     account::{Account, PAGE, UNIT, frame},
     cspace,
     place::COVERED,
@@ -44,6 +45,8 @@ pub struct Pages {
     holes: Vec<(usize, usize)>,
     /// The private page that holes show; made with the first window, so that it is always there.
     spare: Option<u64>,
+    /// Whether a hole was touched, so that there may be something in the spare page.
+    spare_is_used: bool,
     /// Frames that a region gave back, zeroed.
     kept: Vec<Chunk>,
 }
@@ -99,6 +102,7 @@ impl Pages {
             staged: None,
             holes: Vec::new(),
             spare: None,
+            spare_is_used: false,
             kept: Vec::new(),
         };
         pages.ensure_tables(layout.memory)?;
@@ -185,6 +189,7 @@ impl Pages {
         };
         let slot = *slots + (offset % WASM_PAGE / PAGE) as u64;
         *clean = false;
+        self.spare_is_used = true;
         match cspace::path(slot).copy(&cspace::path(spare), CapRights::read_write()) {
             Ok(()) => map_own(slot, page).is_ok(),
             // As in `commit`.
@@ -340,10 +345,21 @@ impl Pages {
         }
     }
 
-    /// Turns a window into a hole.
-    pub fn unmap(&mut self, first: usize, count: usize) {
+    /// Turns a window into a hole, which shows zeros. `scratch` is where a page can be mapped for a while.
+    pub fn unmap(&mut self, first: usize, count: usize, scratch: usize) {
         self.clear(first, count);
         self.holes.push((first, count));
+        if let Some(spare) = self.spare.filter(|_| self.spare_is_used) {
+            self.spare_is_used = false;
+            // Cannot fail: it is a frame. Other holes lose it, and get it again when they are touched.
+            let _ = cspace::path(spare).revoke();
+            if map_own(spare, scratch).is_ok() {
+                // SAFETY: mapped there, and nobody else's: scratch is used under the lock.
+                unsafe { access::zero(scratch, PAGE) };
+                // Cannot fail: it is a frame.
+                let _ = cap::Granule::from_bits(spare).frame_unmap();
+            }
+        }
     }
 
     /// Maps a region into holes; or does not, and they are holes as before.

@@ -264,7 +264,8 @@ impl Space {
     /// Takes a window's frames away.
     pub fn unmap(&self, address: usize, bytes: usize) {
         let (first, count) = (address / WASM_PAGE, bytes / WASM_PAGE);
-        self.inner.lock().pages.unmap(first, count);
+        let scratch = self.start + SCRATCH;
+        self.inner.lock().pages.unmap(first, count, scratch);
     }
 
     /// A fault at this address of the server: if a page is to be there that was not touched yet, it is
