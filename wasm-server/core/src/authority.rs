@@ -368,7 +368,7 @@ impl<P: Platform> Server<P> {
             Resource::Service(service) => {
                 service.strip_watchers();
                 while let Some((provider, was_first)) = service.withdraw(is_cut) {
-                    self.cut(&provider.offer, true, Event::Revoked);
+                    self.cut(&provider.offer, true, event);
                     self.tell_of(service, was_first);
                 }
             }
