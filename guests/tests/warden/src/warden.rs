@@ -73,14 +73,10 @@ impl Warden {
         Ok(warden)
     }
 
-    /// Whether a scenario is to run: all, if no argument says which.
+    /// Whether a scenario is to run: all, if the argument `only` does not say which.
     pub fn wants(&self, name: &str) -> bool {
-        let mut named = self
-            .start
-            .args()
-            .filter_map(|arg| arg.strip_prefix("only="));
-        let first = named.next();
-        first.is_none_or(|first| first == name || named.any(|other| other == name))
+        let only = self.start.value("only");
+        only.is_none_or(|only| only.split(',').any(|one| one == name))
     }
 
     /// Runs a scenario, and looks at what is left of it.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! A system made of guests in WebAssembly text.
+//! A system made of guests in WebAssembly text, or of those that the build made.
+#![allow(dead_code, reason = "not every test uses all of it")]
 
 use std::{
     sync::{Arc, Mutex},
@@ -23,21 +24,64 @@ pub struct Guest {
     module: Vec<u8>,
     params: String,
     caps: String,
+    bits: u8,
 }
 
 impl Guest {
     pub fn new(name: &str, text: &str) -> Self {
         let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self::of_wasm(name, &wasm)
+    }
+
+    /// One that the build made, which `ATOLL_GUESTS` has.
+    pub fn built(name: &str) -> Self {
+        let Some(folder) = std::env::var_os("ATOLL_GUESTS") else {
+            panic!("ATOLL_GUESTS is not set: run the unit tests with `make unit-tests`");
+        };
+        let file = std::path::PathBuf::from(folder)
+            .join(name)
+            .with_extension("wasm");
+        let wasm = std::fs::read(&file);
+        let wasm = wasm.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        Self::of_wasm(name, &wasm)
+    }
+
+    fn of_wasm(name: &str, wasm: &[u8]) -> Self {
         let engine = Engine::new(&wasm_engine::compiler_config(None).unwrap()).unwrap();
         let module = engine
-            .precompile_module(&wasm)
+            .precompile_module(wasm)
             .unwrap_or_else(|error| panic!("{name}: {error:#}"));
         Self {
             name: name.into(),
             module,
             params: String::new(),
             caps: String::new(),
+            bits: 20,
         }
+    }
+
+    /// With this argument.
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.params += &format!(", args: [\"{arg}\"]");
+        self
+    }
+
+    /// With these parameters besides.
+    pub fn params(mut self, params: &str) -> Self {
+        self.params += &format!(", {params}");
+        self
+    }
+
+    /// With `1 << bits` bytes of memory.
+    pub fn memory(mut self, bits: u8) -> Self {
+        self.bits = bits;
+        self
+    }
+
+    /// Holds the service that there is.
+    pub fn door(mut self) -> Self {
+        self.caps += " door: door (RWG)";
+        self
     }
 
     pub fn grants(mut self, groups: &[&str]) -> Self {
@@ -81,17 +125,23 @@ impl System {
                 module,
                 params,
                 caps: held,
+                bits,
             } = guest;
             objects += &format!(
                 "{name} = wasm_guest (server: server, module: \"{name}\", prio: 100, stack: 64k{params})\n\
-                 ut_{name} = ut (20 bits)\n"
+                 ut_{name} = ut ({bits} bits)\n"
             );
             caps += &format!("{name} {{ memory: ut_{name} {held} }}\n");
             archive.add(&name, module).unwrap();
         }
+        let door = if caps.contains(" door: ") {
+            "door = service\n"
+        } else {
+            ""
+        };
         let text = format!(
             "arch aarch64\nobjects {{\nserver = wasm_server (prio: 200, heap: 8M)\npool = ut (22 bits)\n\
-             link = channel (64k)\nut_link = ut (17 bits)\n{objects}}}\n\
+             link = channel (64k)\nut_link = ut (17 bits)\n{door}{objects}}}\n\
              caps {{\nserver {{ memory: pool }}\nlink {{ memory: ut_link }}\n{caps}}}\n"
         );
         let blob = compile(
