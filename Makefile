@@ -11,6 +11,9 @@ SPEC ?= capdl/specs/default.cdl
 KERNEL ?= release
 # An installed seL4 kernel to use in place of the one built here.
 SEL4_PREFIX ?=
+# How long to fuzz, and what the inputs follow from.
+SECONDS ?= 60
+SEED ?= 1
 
 # ---- Surroundings
 
@@ -66,12 +69,13 @@ ARCHIVE       := $(BUILD)/archive.bin
 PUBLIC_KEY    := $(BUILD)/keys/archive.pub
 IMAGE         := $(BUILD)/atoll.elf
 
-.PHONY: help setup kernel image run bench test lint fmt fmt-check hygiene clippy unit-tests \
+.PHONY: help setup kernel image run bench test fuzz lint fmt fmt-check hygiene clippy unit-tests \
 	system-tests reproducible clean FORCE
 
 help:
 	@echo 'make run      boot the system that SPEC describes in QEMU (Ctrl-A X ends it)'
 	@echo 'make test     all checks and tests, as continuous integration runs them'
+	@echo 'make fuzz     run random hostcalls against the server on Linux, for SECONDS with SEED'
 	@echo 'make bench    count the instructions of what matters; also written to build/bench.json'
 	@echo 'make image    only build the boot image, build/atoll.elf'
 	@echo 'make kernel   only build the kernel'
@@ -225,9 +229,15 @@ unit-tests: $(GUEST_FILES) $(TEST_GUEST_FILES)
 	$(call say,unit tests)
 	@ATOLL_GUESTS=$(GUEST_DIR) $(CARGO) test --profile tool
 	@$(CARGO) test --profile tool $(TARGET_LIBS:%=-p %) --lib
+	@$(MAKE) fuzz SECONDS=10
 	$(call say,models)
 	@RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/loom \
 		$(CARGO) test --profile tool $(MODELLED:%=-p %) --lib
+
+fuzz: | setup
+	$(call say,fuzzing the hostcalls for $(SECONDS) s)
+	@$(CARGO) build --quiet --profile tool --bin hostcall-fuzz
+	@$(CARGO_TARGET_DIR)/tool/hostcall-fuzz --seconds $(SECONDS) --seed $(SEED) --crashes $(BUILD)/fuzz
 
 # Each boots images in QEMU, some of them on the kernel's other variants.
 system-tests: $(ATOLL) $(PROGRAM_FILES) $(TEST_FILES) $(TEST_GUEST_FILES) $(ARCHIVE)
