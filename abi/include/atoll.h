@@ -728,7 +728,10 @@ int64_t atoll_shm_alloc(uint32_t pages);
 ATOLL_IMPORT("atoll::shm", "attach")
 int64_t atoll_shm_attach(atoll_handle handle, atoll_rights rights);
 
-/** Takes the window at this address away; the pages read as zero from then on, and are private. */
+/**
+ * Takes the window at this address away; the pages read as zero from then on, and are private. Of
+ * a window that was lost, it says that the guest knows: its addresses can be used again.
+ */
 ATOLL_IMPORT("atoll::shm", "detach")
 int64_t atoll_shm_detach(void *address);
 

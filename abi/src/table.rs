@@ -87,7 +87,7 @@ macro_rules! for_each_hostcall {
                     fn alloc(pages: u32) -> Handle;
                     /// Maps the region into the guest's memory with these rights (read, or read and write); answers the address.
                     fn attach(handle: Handle, rights: Rights) -> u32;
-                    /// Takes the window at this address away; the pages read as zero from then on, and are private.
+                    /// Takes the window at this address away; the pages read as zero from then on, and are private. Of a window that was lost, it says that the guest knows: its addresses can be used again.
                     fn detach(address: u32) -> ();
                     /// Bytes of the region.
                     fn size(handle: Handle) -> u32;

@@ -22,18 +22,35 @@ const LIMIT: Duration = Duration::from_secs(300);
 const DONE: &str = "done";
 
 /// What is measured, with its unit and the operation that it is compared with.
-const BENCHMARKS: [(&str, &str, Option<&str>); 12] = [
+const BENCHMARKS: [(&str, &str, Option<&str>); 29] = [
     ("boot_to_guest", INSTRUCTIONS, None),
     ("signal_wait_bare", INSTRUCTIONS, None),
+    ("thread_start_bare", INSTRUCTIONS, None),
+    ("thread_stop_bare", INSTRUCTIONS, None),
+    ("frame_map_bare", INSTRUCTIONS, None),
+    ("frame_unmap_bare", INSTRUCTIONS, None),
+    ("timer_bare", INSTRUCTIONS, None),
     ("wake_pingpong", INSTRUCTIONS, Some("signal_wait_bare")),
     ("hostcall_scalar", INSTRUCTIONS, None),
     ("hostcall_postcard", INSTRUCTIONS, Some("hostcall_scalar")),
-    ("shm_attach_page", INSTRUCTIONS, None),
+    ("shm_attach_page", INSTRUCTIONS, Some("frame_map_bare")),
     ("timer_set", INSTRUCTIONS, Some("hostcall_scalar")),
     ("timer_cancel", INSTRUCTIONS, Some("hostcall_scalar")),
-    ("timer_fire", INSTRUCTIONS, Some("signal_wait_bare")),
-    ("guest_start", INSTRUCTIONS, None),
-    ("guest_stop", INSTRUCTIONS, None),
+    ("timer_fire", INSTRUCTIONS, Some("timer_bare")),
+    ("guest_start", INSTRUCTIONS, Some("thread_start_bare")),
+    ("guest_stop", INSTRUCTIONS, Some("thread_stop_bare")),
+    ("step_start_space", INSTRUCTIONS, None),
+    ("step_start_configure", INSTRUCTIONS, None),
+    ("step_start_prepare", INSTRUCTIONS, None),
+    ("step_start_launch", INSTRUCTIONS, None),
+    ("step_start_store", INSTRUCTIONS, None),
+    ("step_start_memory", INSTRUCTIONS, None),
+    ("step_run", INSTRUCTIONS, None),
+    ("step_stop_schedule", INSTRUCTIONS, None),
+    ("step_stop_revoke", INSTRUCTIONS, None),
+    ("step_stop_place", INSTRUCTIONS, None),
+    ("life_leaves_heap", "bytes", None),
+    ("life_leaves_slots", "slots", None),
     ("kill_spinner", INSTRUCTIONS, Some("guest_stop")),
 ];
 /// The guest that `kill_spinner` ends by force, of which the log speaks as of a failure.
@@ -205,7 +222,7 @@ impl fmt::Display for Table<'_> {
             let mut text = String::new();
             write!(
                 text,
-                "{name:<18} {value:>12} {unit:<14} {of:<18} {baseline:>10} {ratio:>7}"
+                "{name:<21} {value:>12} {unit:<14} {of:<18} {baseline:>10} {ratio:>7}"
             )?;
             writeln!(f, "{}", text.trim_end())
         };
@@ -245,6 +262,11 @@ mod tests {
 
     const RUN: &str = "root task: bench.cdl with 9 objects\n\
         bench signal_wait_bare 1650\n\
+        bench thread_start_bare 4500\n\
+        bench thread_stop_bare 2000\n\
+        bench frame_map_bare 1000\n\
+        bench frame_unmap_bare 800\n\
+        bench timer_bare 700\n\
         [    0.007000] bench: bench boot_to_guest 6999888\n\
         [    0.010000] bench-calls: bench hostcall_scalar 60\n\
         [    0.015000] bench-calls: bench hostcall_postcard 120\n\
@@ -255,6 +277,18 @@ mod tests {
         [    0.022000] bench-timers: bench timer_fire 1700\n\
         [    0.030000] bench-start: bench guest_start 9000\n\
         [    0.030000] bench-start: bench guest_stop 8000\n\
+        bench step_start_space 1000\n\
+        bench step_start_configure 1000\n\
+        bench step_start_prepare 1000\n\
+        bench step_start_launch 1000\n\
+        bench step_start_store 1000\n\
+        bench step_start_memory 1000\n\
+        bench step_run 3000\n\
+        bench step_stop_schedule 5000\n\
+        bench step_stop_revoke 2000\n\
+        bench step_stop_place 1000\n\
+        bench life_leaves_heap 0\n\
+        bench life_leaves_slots 0\n\
         [    0.035000] spinner: error: failed: ended by force\n\
         [    0.036000] bench-kill: bench kill_spinner 10000\n\
         [    0.040000] bench: bench done\n";

@@ -181,7 +181,7 @@ impl Window {
     /// Takes it away: as dropping it, but says what became of it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it went with the region.
+    /// None, unless the server is of another version.
     pub fn detach(self) -> Result<(), Error> {
         let detached = memory::detach(&self.shared);
         core::mem::forget(self);
@@ -192,7 +192,7 @@ impl Window {
 #[cfg(target_family = "wasm")]
 impl Drop for Window {
     fn drop(&mut self) {
-        // Refused only if the region was revoked, and the window with it.
+        // Not refused: the addresses are a window's until now, lost or not.
         let _ = memory::detach(&self.shared);
     }
 }

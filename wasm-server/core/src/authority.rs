@@ -138,9 +138,10 @@ impl<P: Platform> Guest<P> {
             .ok_or(Error::Revoked)
             .and_then(|backing| self.map(backing, region.bytes, write, grow))
             .inspect_err(|_| uncount(&self.counters.windows))?;
-        region
-            .add_window(self, address, grant)
-            .inspect_err(|_| self.unmap(address, region.bytes))?;
+        region.add_window(self, address, grant).inspect_err(|_| {
+            self.unmap(address, region.bytes);
+            self.home.give_up(address);
+        })?;
         Ok(address)
     }
 
@@ -164,22 +165,29 @@ impl<P: Platform> Guest<P> {
             .ok_or(Error::NoAddressSpace)
     }
 
-    /// Takes the window at this address away.
+    /// Takes the window at this address away, if it is still there; the guest uses it no more.
     pub(crate) fn detach(&self, address: u32) -> Result<(), Error> {
         // The table is not locked while a window goes away, which takes a while.
         let mut place = 0;
         loop {
-            let (handle, grant) = {
+            let next = {
                 let handles = self.handles.lock();
-                let (handle, holding) = handles.first_from(place).ok_or(Error::NotFound)?;
-                (handle, holding.grant.clone())
+                let next = handles.first_from(place);
+                next.map(|(handle, holding)| (handle, holding.grant.clone()))
             };
+            let Some((handle, grant)) = next else { break };
             if let Resource::Region(region) = &grant.resource
                 && region.remove_window(self, address)
             {
-                return Ok(());
+                break;
             }
             place = HandleTable::<Holding<P>>::behind(handle);
+        }
+        // A window that was taken away keeps its addresses until the guest knows.
+        if self.home.give_up(address) {
+            Ok(())
+        } else {
+            Err(Error::NotFound)
         }
     }
 

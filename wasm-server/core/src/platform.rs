@@ -134,12 +134,14 @@ pub trait Home: Send + Sync + 'static {
     /// Says that the next growth of the memory, by exactly the region's pages, is this region;
     /// `None` takes that back.
     fn stage(&self, region: Option<(&Arc<Self::Region>, bool)>);
-    /// Maps the region into addresses that an earlier window left, exactly as many, and answers where;
-    /// none: there are none such, the memory has to grow.
+    /// Maps the region into addresses that an earlier window left ([`Home::give_up`]), exactly as many, and
+    /// answers where; none: there are none such, the memory has to grow.
     fn reuse(&self, region: &Arc<Self::Region>, write: bool) -> Option<u32>;
-    /// Takes a window's frames away: the pages read as zero from then on, until a window takes their
-    /// place again.
+    /// Takes a window's frames away: the pages read as zero from then on.
     fn unmap(&self, address: u32, bytes: u32);
+    /// The guest uses the addresses of a window no more whose frames were taken away: another may take
+    /// their place. Answers whether there was one.
+    fn give_up(&self, address: u32) -> bool;
 
     /// Whether the thread has run its last instruction that touches anything of the server.
     fn finished(&self) -> bool;

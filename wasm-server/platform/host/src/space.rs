@@ -70,7 +70,9 @@ struct Inner {
     staged: Option<(Arc<Region>, bool)>,
     /// What is or was a window, by offset in the linear memory.
     windows: Vec<Range<usize>>,
-    /// Those of them that are none.
+    /// Those of them that were taken away, and the guest may not know.
+    lost: Vec<Range<usize>>,
+    /// Those of them that the guest has given up.
     holes: Vec<Range<usize>>,
     /// Those of them that are not to be written.
     read_only: Vec<Range<usize>>,
@@ -102,6 +104,7 @@ impl Space {
                 used: 0,
                 staged: None,
                 windows: Vec::new(),
+                lost: Vec::new(),
                 holes: Vec::new(),
                 read_only: Vec::new(),
             }),
@@ -197,8 +200,19 @@ impl Space {
             let hole = address..address + bytes;
             let mut inner = self.inner.lock();
             inner.read_only.retain(|window| *window != hole);
+            inner.lost.push(hole);
+        }
+    }
+
+    /// See [`wasm_server_core::platform::Home::give_up`].
+    pub fn give_up(&self, address: usize) -> bool {
+        let mut inner = self.inner.lock();
+        let found = inner.lost.iter().position(|hole| hole.start == address);
+        if let Some(at) = found {
+            let hole = inner.lost.swap_remove(at);
             inner.holes.push(hole);
         }
+        found.is_some()
     }
 
     fn map_fresh(&self, offset: usize, bytes: usize) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the kernel alone takes for what guests get, as its measure; and the steps of what they get.
 //!
-//! Runs before any guest, and prints lines `bare NAME VALUE`, in cycles. Here: a wake there and back. Two
+//! Runs before any guest, and prints lines `bench NAME VALUE`, in cycles. Here: a wake there and back. Two
 //! threads of equal priority, as guests have them, signal each other's notification and wait for
 //! their own. Their CSpace is one small CNode, the cheapest there is.
 
@@ -72,7 +72,7 @@ pub fn timer(platform: &Sel4) {
 }
 
 fn line(name: &str, cycles: u64) {
-    console::line(format_args!("bare {name} {cycles}"));
+    console::line(format_args!("bench {name} {cycles}"));
 }
 
 fn make_cspace(pool: cap::Untyped) -> Result<cap::CNode, Failure> {

@@ -238,6 +238,10 @@ impl Home for Sel4Home {
         self.space.unmap(address as usize, bytes as usize);
     }
 
+    fn give_up(&self, address: u32) -> bool {
+        self.space.give_up(address as usize)
+    }
+
     fn finished(&self) -> bool {
         self.finished.load(Ordering::Acquire)
     }

@@ -41,7 +41,9 @@ pub struct Pages {
     pages: Vec<Page>,
     /// What the next growth of the memory is, if not fresh frames.
     pub staged: Option<(Arc<Region>, bool)>,
-    /// Where windows were and no other is: the first wasm page, and how many.
+    /// Where windows were taken away, and the guest may not know: the first wasm page, and how many.
+    lost: Vec<(usize, usize)>,
+    /// Where windows were that the guest has given up, likewise.
     holes: Vec<(usize, usize)>,
     /// The private page that holes show; made with the first window, so that it is always there.
     spare: Option<u64>,
@@ -100,6 +102,7 @@ impl Pages {
             memory: layout.memory,
             pages: Vec::new(),
             staged: None,
+            lost: Vec::new(),
             holes: Vec::new(),
             spare: None,
             spare_is_used: false,
@@ -123,6 +126,7 @@ impl Pages {
     /// Takes back everything that was made.
     pub fn close(&mut self) {
         self.pages.clear();
+        self.lost.clear();
         self.holes.clear();
         self.kept.clear();
         self.arena_pages = 0;
@@ -348,7 +352,7 @@ impl Pages {
     /// Turns a window into a hole, which shows zeros. `scratch` is where a page can be mapped for a while.
     pub fn unmap(&mut self, first: usize, count: usize, scratch: usize) {
         self.clear(first, count);
-        self.holes.push((first, count));
+        self.lost.push((first, count));
         if let Some(spare) = self.spare.filter(|_| self.spare_is_used) {
             self.spare_is_used = false;
             // Cannot fail: it is a frame. Other holes lose it, and get it again when they are touched.
@@ -360,6 +364,16 @@ impl Pages {
                 let _ = cap::Granule::from_bits(spare).frame_unmap();
             }
         }
+    }
+
+    /// Where a window was taken away, another may be from now on; answers whether there was one.
+    pub fn give_up(&mut self, first: usize) -> bool {
+        let found = self.lost.iter().position(|hole| hole.0 == first);
+        if let Some(at) = found {
+            let hole = self.lost.swap_remove(at);
+            self.holes.push(hole);
+        }
+        found.is_some()
     }
 
     /// Maps a region into holes; or does not, and they are holes as before.

@@ -268,6 +268,11 @@ impl Space {
         self.inner.lock().pages.unmap(first, count, scratch);
     }
 
+    /// See [`wasm_server_core::platform::Home::give_up`].
+    pub fn give_up(&self, address: usize) -> bool {
+        address.is_multiple_of(WASM_PAGE) && self.inner.lock().pages.give_up(address / WASM_PAGE)
+    }
+
     /// A fault at this address of the server: if a page is to be there that was not touched yet, it is
     /// there afterwards, and the instruction can be tried again.
     pub fn touch(&self, address: usize) -> bool {

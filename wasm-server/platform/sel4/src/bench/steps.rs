@@ -9,16 +9,16 @@ use crate::{clock, console, cspace, heap, steps::Step};
 const COUNT: usize = Step::Evicted as usize + 1;
 /// From each point to the next.
 const NAMES: [&str; COUNT - 1] = [
-    "start_space",
-    "start_configure",
-    "start_prepare",
-    "start_launch",
-    "start_store",
-    "start_memory",
-    "instance_and_run",
-    "stop_schedule",
-    "stop_revoke",
-    "stop_place",
+    "step_start_space",
+    "step_start_configure",
+    "step_start_prepare",
+    "step_start_launch",
+    "step_start_store",
+    "step_start_memory",
+    "step_run",
+    "step_stop_schedule",
+    "step_stop_revoke",
+    "step_stop_place",
 ];
 
 /// Of the life that is at work.
@@ -51,9 +51,12 @@ pub fn print(ending: &str) {
     }
     for (name, step) in NAMES.iter().zip(LAST.windows(2)) {
         let cycles = step[1].load(Relaxed).wrapping_sub(step[0].load(Relaxed));
-        console::line(format_args!("step {name} {cycles}"));
+        console::line(format_args!("bench {name} {cycles}"));
     }
-    for (name, left) in ["heap_left", "slots_left"].iter().zip(&LEFT) {
-        console::line(format_args!("step {name} {}", left.load(Relaxed).cast_signed()));
+    for (name, left) in ["life_leaves_heap", "life_leaves_slots"].iter().zip(&LEFT) {
+        console::line(format_args!(
+            "bench {name} {}",
+            left.load(Relaxed).cast_signed()
+        ));
     }
 }
