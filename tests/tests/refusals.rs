@@ -4,14 +4,19 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 
+use ed25519_dalek::SigningKey;
 use system_tests::build::{Build, Kernel, Parts};
 use system_tests::machine::{Config, Machine};
 use system_tests::scratch::Scratch;
 use system_tests::spec::{self, SpecText};
+use wasm_archive::{Archive, Writer};
 
 const SECONDS: u64 = 90;
+/// What wasmtime has in a module behind its version: what it was compiled for, with the length of that.
+const TARGET: &[u8] = b"\x14aarch64-unknown-none";
 
 /// The default system's image, and where in it the archive begins.
 #[track_caller]
@@ -33,14 +38,124 @@ fn image_with_archive(scratch: &Scratch) -> (PathBuf, Vec<u8>, usize) {
     (path, image, at)
 }
 
+/// Changes the archive in the image and boots that.
+#[track_caller]
+fn boot_changed(scratch: &Scratch, change: impl Fn(&mut [u8])) -> Machine {
+    let (path, mut image, archive) = image_with_archive(scratch);
+    change(&mut image[archive..]);
+    fs::write(&path, image).expect("the image");
+    Machine::boot(&path, Config::default()).expect("QEMU")
+}
+
 /// Flips one bit of a byte of the archive in the image and boots that.
 #[track_caller]
 fn boot_flipped(scratch: &Scratch, choose: impl Fn(&[u8]) -> usize) -> Machine {
-    let (path, mut image, archive) = image_with_archive(scratch);
-    let byte = archive + choose(&image[archive..]);
-    image[byte] ^= 0x10;
-    fs::write(&path, image).expect("the image");
-    Machine::boot(&path, Config::default()).expect("QEMU")
+    boot_changed(scratch, |archive| archive[choose(archive)] ^= 0x10)
+}
+
+/// Where the signature is: behind the table, whose length is in the header.
+fn signature(archive: &[u8]) -> Range<usize> {
+    let table = u32::from_le_bytes(archive[12..16].try_into().expect("4 bytes"));
+    let start = 56 + table as usize;
+    start..start + 64
+}
+
+#[test]
+fn nothing_runs_of_an_archive_that_is_not_as_it_was_signed() {
+    type Change = fn(&mut [u8]);
+    let cases: [(&str, Change); 5] = [
+        ("not a module archive", |archive| archive[0] ^= 1),
+        ("the archive has format 2, expected 1", |archive| {
+            archive[8] = 2
+        }),
+        ("the archive is cut short", |archive| archive[18] ^= 0x80),
+        (
+            "the signature of the archive does not fit its contents",
+            |archive| {
+                let signature = signature(archive);
+                archive[signature].fill(0);
+            },
+        ),
+        (
+            "the signature of the archive does not fit its contents",
+            |archive| {
+                let signature = signature(archive);
+                archive[signature.end - 8] ^= 1;
+            },
+        ),
+    ];
+    for (reason, change) in cases {
+        let scratch = Scratch::new();
+        let machine = boot_changed(&scratch, change);
+        machine.expect(
+            &format!("the module archive was refused: {reason}"),
+            SECONDS,
+        );
+        let text = machine.end();
+        let ran = ["ping", "pong", "oob", "spin"]
+            .iter()
+            .any(|guest| text.contains(&format!("{guest}: ")));
+        assert!(!ran, "a guest ran all the same:\n{text}");
+    }
+}
+
+/// Signed all right, and made by another version of the compiler.
+#[test]
+fn a_module_of_another_compiler_is_not_loaded() {
+    let build = Build::from_env();
+    let scratch = Scratch::new();
+    let old = fs::read(&build.archive).expect("the archive");
+    let key = old[24..56].try_into().expect("32 bytes");
+    let old = Archive::open(&old, &key).expect("a good archive");
+    let mut archive = Writer::new();
+    for name in [
+        "ping",
+        "pong",
+        "out-of-bounds",
+        "divide-by-zero",
+        "stack-overflow",
+        "unreachable",
+        "spin",
+    ] {
+        let mut module = old.module(name).expect("the module").bytes().to_vec();
+        if name == "out-of-bounds" {
+            let target = module
+                .windows(TARGET.len())
+                .position(|window| window == TARGET);
+            module[target.expect("what it was compiled for") - 1] ^= 1;
+        }
+        archive.add(name, module).expect("a name");
+    }
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let public = key
+        .verifying_key()
+        .to_bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .concat();
+    let parts = Parts {
+        spec: &spec::default_path(),
+        archive: &scratch.write("archive.bin", archive.finish(&key).expect("an archive")),
+        server: &build.server(),
+        imports_known: true,
+    };
+    let image = scratch.path("image.elf");
+    let build = Build {
+        key: scratch.write("archive.pub", public + "\n"),
+        ..build.clone()
+    };
+    let output = build.try_image(Kernel::Release, parts, &image);
+    assert!(output.status.success(), "{output:?}");
+    let machine = Machine::boot(&image, Config::default()).expect("QEMU");
+    machine.expect(
+        "oob: error: did not start: module out-of-bounds was refused: *ersion",
+        SECONDS,
+    );
+    machine.expect("ping: 10000 round trips, checksum ok", SECONDS);
+    assert!(
+        !machine.text().contains("about to read"),
+        "{}",
+        machine.text()
+    );
 }
 
 #[test]
@@ -107,7 +222,7 @@ fn a_module_that_imports_what_was_not_granted_does_not_start() {
     let machine = Machine::boot(&image, Config::default()).expect("QEMU");
     machine.expect(
         "oob: error: did not start: module out-of-bounds imports atoll::log write, which needs the grant log; \
-         changed.cdl:*does not have it",
+         it is not given (changed.cdl:*)",
         SECONDS,
     );
     machine.expect("ping: 10000 round trips, checksum ok", SECONDS);
