@@ -3,7 +3,7 @@
 
 use alloc::sync::Arc;
 
-use wasmtime::ResourceLimiter;
+use wasmtime::{ResourceLimiter, WasmBacktrace};
 
 use crate::{Guest, platform::Platform};
 
@@ -11,6 +11,9 @@ use crate::{Guest, platform::Platform};
 pub(crate) struct Context<P: Platform> {
     pub guest: Arc<Guest<P>>,
     table_elements: usize,
+    /// A backtrace without frames. An error that has one is given no other: who exits does not want to
+    /// wait until its frames are found.
+    pub no_frames: Option<WasmBacktrace>,
 }
 
 impl<P: Platform> Context<P> {
@@ -18,6 +21,7 @@ impl<P: Platform> Context<P> {
         Self {
             table_elements: guest.process.limits.table_elements as usize,
             guest,
+            no_frames: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use atoll_abi::{
     message::{Event, Name, Usage},
 };
 use wasm_state::mailbox::{Mail, Mailbox, Memory};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline, WasmBacktrace};
 
 use crate::{
     Lock,
@@ -194,7 +194,8 @@ impl<P: Platform> Guest<P> {
     }
 
     fn execute(self: &Arc<Self>) -> wasmtime::Result<()> {
-        let mut store = Store::new(&self.prepared.engine, Context::new(self.clone()));
+        let mut store = Store::try_new(&self.prepared.engine, Context::new(self.clone()))?;
+        store.data_mut().no_frames = Some(WasmBacktrace::capture(&store));
         store.limiter(|context| context);
         store.epoch_deadline_callback(|context| match context.data().guest.ending() {
             Some(reason) => Err(Ending::Ended(reason).into()),

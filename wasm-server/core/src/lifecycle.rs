@@ -554,6 +554,8 @@ impl<P: Platform> Server<P> {
             // First, so that no alarm is set behind the others' end.
             let had_alarms = guest.takes_alarms();
             guest.cancel_timers(|_| true);
+            let usage = guest.usage();
+            debug_assert_eq!((usage.handles, usage.windows, usage.timers), (0, 0, 0));
             self.alarms.cancel_all(|due| match due {
                 Due::Deadline(pid) | Due::Stop(pid) => *pid == process.pid,
                 _ => false,
@@ -577,8 +579,8 @@ impl<P: Platform> Server<P> {
 
     fn report(&self, process: &Process<P>, outcome: &Outcome) {
         let level = match outcome {
-            // Who starts and stops guests by the thousand does not want to read of each.
-            Outcome::Exited(0) if process.parent.is_some() => return,
+            // Who started it is told, and may do so by the thousand.
+            Outcome::Exited(_) if process.parent.is_some() => return,
             Outcome::Exited(_) => Level::Debug,
             Outcome::Failed(_) if process.state() == ProcessState::Stopping => Level::Debug,
             Outcome::Failed(_) => Level::Error,

@@ -20,6 +20,7 @@ use crate::{
     calls::{self, Refusal, me},
     context::Context,
     platform::{Home, Platform},
+    report::Ending,
 };
 
 /// Whether the group was taken away since the guest was linked.
@@ -39,17 +40,30 @@ fn param<T: Wire>(raw: T::Raw) -> Result<T, Refusal> {
 
 /// Inlined, so that a value need not travel together with what a refusal may be.
 #[inline(always)]
-fn answer(result: Result<i64, Refusal>) -> wasmtime::Result<i64> {
+fn answer<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    result: Result<i64, Refusal>,
+) -> wasmtime::Result<i64> {
     match result {
         Ok(answer) => Ok(answer),
-        Err(refusal) => refuse(refusal),
+        Err(refusal) => refuse(caller, refusal),
     }
 }
 
 #[cold]
-fn refuse(refusal: Refusal) -> wasmtime::Result<i64> {
+fn refuse<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    refusal: Refusal,
+) -> wasmtime::Result<i64> {
     match refusal {
         Refusal::Error(error) => Ok(to_wire::<()>(Err(error))),
+        Refusal::End(ending @ Ending::Exit(_)) => {
+            let error = wasmtime::Error::new(ending);
+            Err(match caller.data_mut().no_frames.take() {
+                Some(backtrace) => error.context(backtrace),
+                None => error,
+            })
+        }
         Refusal::End(ending) => Err(ending.into()),
     }
 }
@@ -68,24 +82,26 @@ macro_rules! define {
                     $module,
                     stringify!($name),
                     |mut caller: Caller<'_, Context<P>>, $($param: <$ty as Wire>::Raw),*| {
-                        answer(P::Home::uncharged(|| {
+                        let result = P::Home::uncharged(|| {
                             check(&caller, Group::$group)?;
                             $(let $param = param::<$ty>($param)?;)*
                             let answer: $answer = calls::$room::$name(&mut caller, $($param),*)?;
                             Ok(to_wire(Ok(answer)))
-                        }))
+                        });
+                        answer(&mut caller, result)
                     },
                 )?;)*
                 $(linker.func_wrap(
                     $module,
                     stringify!($message),
                     |mut caller: Caller<'_, Context<P>>, request: u32, len: u32, reply: u32| {
-                        answer(P::Home::uncharged(|| {
+                        let result = P::Home::uncharged(|| {
                             check(&caller, Group::$group)?;
                             calls::message::<P, $request, $reply>(
                                 &mut caller, request, len, reply, calls::$room::$message,
                             )
-                        }))
+                        });
+                        answer(&mut caller, result)
                     },
                 )?;)*
             )+

@@ -35,6 +35,9 @@ use crate::{
 
 use text::Text;
 
+/// Bytes of most messages.
+const SHORT: usize = 256;
+
 /// Why a call gives no value.
 pub(crate) enum Refusal {
     /// The guest gets an error.
@@ -93,13 +96,23 @@ pub(crate) fn message<P: Platform, Q: DeserializeOwned, R: Serialize>(
     Ok(bytes.len() as i64)
 }
 
+/// A message of the guest. Most are short.
+fn decode<P: Platform, Q: DeserializeOwned>(guest: &Guest<P>, request: u32, len: u32) -> Answer<Q> {
+    match len as usize {
+        len @ ..=SHORT => decode_in::<P, Q, SHORT>(guest, request, len),
+        len => decode_in::<P, Q, { MAX_REQUEST as usize }>(guest, request, len),
+    }
+}
+
 /// Apart, so that the buffer is off the stack when the call is made.
 #[inline(never)]
-fn decode<P: Platform, Q: DeserializeOwned>(guest: &Guest<P>, request: u32, len: u32) -> Answer<Q> {
-    let mut buffer = [0; MAX_REQUEST as usize];
-    let bytes = buffer
-        .get_mut(..len as usize)
-        .ok_or(Error::InvalidArgument)?;
+fn decode_in<P: Platform, Q: DeserializeOwned, const N: usize>(
+    guest: &Guest<P>,
+    request: u32,
+    len: usize,
+) -> Answer<Q> {
+    let mut buffer = [0; N];
+    let bytes = buffer.get_mut(..len).ok_or(Error::InvalidArgument)?;
     guest.home.read(request, bytes)?;
     postcard::from_bytes(bytes).map_err(|_| Ending::Misuse("a message that does not decode").into())
 }
