@@ -394,6 +394,12 @@ impl<P: Platform> Guest<P> {
         uncount(&self.counters.windows);
     }
 
+    /// Whether it has neither handles, windows nor timers.
+    pub(crate) fn has_nothing(&self) -> bool {
+        let usage = self.usage();
+        (usage.handles, usage.windows, usage.timers) == (0, 0, 0)
+    }
+
     pub(crate) fn usage(&self) -> Usage {
         let memory = self.home.memory_usage();
         let load = |counter: &AtomicU32| counter.load(Ordering::Relaxed);

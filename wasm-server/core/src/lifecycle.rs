@@ -554,8 +554,7 @@ impl<P: Platform> Server<P> {
             // First, so that no alarm is set behind the others' end.
             let had_alarms = guest.takes_alarms();
             guest.cancel_timers(|_| true);
-            let usage = guest.usage();
-            debug_assert_eq!((usage.handles, usage.windows, usage.timers), (0, 0, 0));
+            debug_assert!(guest.has_nothing(), "{} is not disposed of", process.name);
             self.alarms.cancel_all(|due| match due {
                 Due::Deadline(pid) | Due::Stop(pid) => *pid == process.pid,
                 _ => false,
@@ -572,8 +571,9 @@ impl<P: Platform> Server<P> {
         if let Some(session) = &process.session {
             session.leave();
         }
-        process.end(outcome, self.platform.now());
+        // Who is woken by its end finds it nowhere any more.
         self.processes.lock().remove(process.pid);
+        process.end(outcome, self.platform.now());
         self.tell_watchers(process);
     }
 

@@ -55,11 +55,12 @@ impl HostHome {
     /// A home with this budget and stack, both in bytes; the budget is part of the parent's if there
     /// is one.
     pub fn new(budget: usize, stack: usize, parent: Option<Arc<Space>>) -> Result<Self, Failure> {
+        let space = Space::new(budget)?;
         if let Some(parent) = &parent {
-            parent.spend(budget)?;
+            parent.lend(budget)?;
         }
         Ok(Self {
-            space: Arc::new(Space::new(budget)?),
+            space: Arc::new(space),
             stack: stack + RESERVE,
             notification: Arc::default(),
             finished: AtomicBool::new(false),
@@ -96,8 +97,9 @@ impl HostHome {
             // A panic on it has been printed.
             let _ = thread.join();
         }
+        debug_assert_eq!(self.space.lent(), 0, "parts of this budget are in use");
         if let Some(parent) = &self.parent {
-            parent.earn(self.space.usage().0);
+            parent.take_back(self.space.usage().0);
         }
     }
 }

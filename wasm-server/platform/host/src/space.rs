@@ -67,6 +67,8 @@ pub struct Space {
 struct Inner {
     budget: usize,
     used: usize,
+    /// What of it other guests have for their budgets.
+    lent: usize,
     staged: Option<(Arc<Region>, bool)>,
     /// What is or was a window, by offset in the linear memory.
     windows: Vec<Range<usize>>,
@@ -102,6 +104,7 @@ impl Space {
             inner: Mutex::new(Inner {
                 budget,
                 used: 0,
+                lent: 0,
                 staged: None,
                 windows: Vec::new(),
                 lost: Vec::new(),
@@ -128,8 +131,28 @@ impl Space {
     }
 
     /// Takes bytes from the budget.
-    pub fn spend(&self, bytes: usize) -> Result<(), Failure> {
+    fn spend(&self, bytes: usize) -> Result<(), Failure> {
         self.inner.lock().spend(bytes)
+    }
+
+    /// Takes bytes from the budget for that of another guest.
+    pub fn lend(&self, bytes: usize) -> Result<(), Failure> {
+        let mut inner = self.inner.lock();
+        inner.spend(bytes)?;
+        inner.lent += bytes;
+        Ok(())
+    }
+
+    /// Takes back what was lent.
+    pub fn take_back(&self, bytes: usize) {
+        let mut inner = self.inner.lock();
+        inner.lent -= bytes;
+        inner.used -= bytes;
+    }
+
+    /// Bytes of the budget that other guests have for theirs.
+    pub fn lent(&self) -> usize {
+        self.inner.lock().lent
     }
 
     /// Gives bytes back to the budget.
