@@ -219,6 +219,8 @@ impl<P: Platform> Guest<P> {
                 let mut handles = self.handles.lock();
                 let first = handles.first_from(0).map(|(handle, _)| handle);
                 let Some(holding) = first.and_then(|handle| handles.remove(handle).ok()) else {
+                    // Whoever is about to give it something finds that it has ended.
+                    handles.close();
                     return;
                 };
                 holding

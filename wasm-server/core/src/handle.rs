@@ -21,6 +21,8 @@ pub(crate) struct HandleTable<T> {
     /// The free entry that was freed first is used first, so that a generation lasts.
     free: VecDeque<u32>,
     limit: u32,
+    /// Nothing is put into it any more.
+    is_closed: bool,
 }
 
 impl<T> HandleTable<T> {
@@ -30,19 +32,28 @@ impl<T> HandleTable<T> {
             entries: Vec::new(),
             free: VecDeque::new(),
             limit: limit.min(INDEX_MASK),
+            is_closed: false,
         }
+    }
+
+    /// Has it take nothing any more: its guest has ended.
+    pub fn close(&mut self) {
+        self.is_closed = true;
     }
 
     /// Puts the value that `make` makes for its handle into a free entry. Nothing changes if it makes
     /// none.
     ///
     /// # Errors
-    /// `TooManyHandles` if the table is full, `TooMany` if the server has no memory for a larger one, or
-    /// what `make` answers.
+    /// `Ended` if it is closed, `TooManyHandles` if it is full, `TooMany` if the server has no memory for a
+    /// larger one, or what `make` answers.
     pub fn insert_with(
         &mut self,
         make: impl FnOnce(Handle) -> Result<T, Error>,
     ) -> Result<Handle, Error> {
+        if self.is_closed {
+            return Err(Error::Ended);
+        }
         if self.free.is_empty() {
             self.grow()?;
         }
@@ -204,6 +215,16 @@ mod tests {
             table.first_from(HandleTable::<u32>::behind(all[1])),
             Some((again, &9))
         );
+    }
+
+    #[test]
+    fn a_closed_table_takes_nothing_and_gives_back() {
+        let mut table = HandleTable::new(2);
+        let first = insert(&mut table, 'a').unwrap();
+        table.close();
+        assert_eq!(insert(&mut table, 'b'), Err(Error::Ended));
+        assert_eq!(table.remove(first), Ok('a'));
+        assert_eq!(insert(&mut table, 'b'), Err(Error::Ended));
     }
 
     #[test]

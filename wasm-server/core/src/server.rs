@@ -166,7 +166,8 @@ impl<P: Platform> Server<P> {
 
     /// Whether no guest is alive and none will start by itself.
     pub fn is_idle(&self) -> bool {
-        self.processes.lock().iter_from(0).next().is_none()
+        let lives = |place: &Place<P>| place.last().is_some_and(|last| last.outcome().is_none());
+        self.processes.lock().iter_from(0).next().is_none() && !self.places.iter().any(lives)
     }
 
     /// How the last life of a guest of the spec ended, if it has.
