@@ -51,6 +51,8 @@ const PROMISES: &[&str] = &[
     "session-end",
     "service-hand-over",
     "service-rights",
+    "service-line",
+    "server-heap",
     "exit-codes",
     "demand-guest",
     "reports",

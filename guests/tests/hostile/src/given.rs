@@ -202,3 +202,27 @@ pub fn grinder(stage: &mut Stage) -> Verdict {
         }
     }
 }
+
+/// Has the server make what is on the server's own heap, until it refuses; says how.
+pub fn hoard(stage: &mut Stage) -> Verdict {
+    stage.greet()?;
+    stage.until(1)?;
+    let region = Region::alloc(1)?;
+    let mut builder = Builder::new("a part of a hoard");
+    for _ in 0..16 {
+        builder.hold(&region, Rights::READ);
+    }
+    let refusal = loop {
+        if let Err(error) = builder.create() {
+            break error;
+        }
+    };
+    stage.line()?.put(&refusal.number().to_le_bytes())?;
+    stage.say(2)?;
+    // What it has it can still use.
+    region.write_at(0, &[1])?;
+    stage.until(2)?;
+    refused(builder.create(), refusal)?;
+    stage.say(3)?;
+    stage.rest(Duration::from_secs(60))
+}

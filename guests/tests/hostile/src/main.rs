@@ -73,6 +73,7 @@ const ROLES: &[(&str, Role)] = roles! {
     "inmate" => given::inmate,
     "onlooker" => given::onlooker,
     "grinder" => given::grinder,
+    "hoard" => given::hoard,
     "litter" => windows::litter,
     "breach" => windows::breach,
 

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Sessions, and services.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
-use drill::{Verdict, ensure, refused};
+use drill::{Fault, Verdict, ensure, refused};
 use userland::{
-    Error, Group, Groups, Limits, Rights,
+    Error, Group, Groups, Limits, ProcessState, Rights,
     handle::{self, Capability as _, Event, Terms, accept},
+    introspect,
     process::{Command, Module},
     session::Builder,
     shm::Region,
+    singleton::Service,
+    time::Instant,
 };
 
 use crate::{
@@ -24,6 +28,8 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("session-end", end),
     ("service-hand-over", hand_over),
     ("service-rights", service_rights),
+    ("service-line", service_line),
+    ("server-heap", server_heap),
 ];
 
 /// A process in a session asks for more than that entitles it to.
@@ -91,9 +97,9 @@ fn entitlements(warden: &mut Warden) -> Verdict {
     session.end()?;
     actor.fails("its session was ended")?;
     let gone = || session.info().is_ok_and(|info| info.running == 0);
-    let end = userland::time::Instant::now() + Duration::from_secs(5);
+    let end = Instant::now() + Duration::from_secs(5);
     while !gone() {
-        ensure!(userland::time::Instant::now() < end, "{:?}", session.info());
+        ensure!(Instant::now() < end, "{:?}", session.info());
         warden.rest(Duration::from_millis(1))?;
     }
     ensure!(session.info()?.ended, "{:?}", session.info());
@@ -139,7 +145,7 @@ fn groups(warden: &mut Warden) -> Verdict {
 fn end(warden: &mut Warden) -> Verdict {
     let outside = warden.actor("sleep", &[])?;
     outside.until(warden, 1)?;
-    let mut lines = alloc::vec::Vec::new();
+    let mut lines = Vec::new();
     for _ in 0..4 {
         lines.push(Actor::line(warden)?);
     }
@@ -152,7 +158,7 @@ fn end(warden: &mut Warden) -> Verdict {
     let module = Module::new("hostile", 22)
         .groups(warden.start.groups())
         .limits(Limits::DEFAULT);
-    let mut actors = alloc::vec::Vec::new();
+    let mut actors = Vec::new();
     for (line, role) in lines.into_iter().zip(["spin", "sleep", "await", "polite"]) {
         let mut command = Command::module(&module);
         command.arg(role).session(&session);
@@ -166,10 +172,7 @@ fn end(warden: &mut Warden) -> Verdict {
         actor.fails("its session was ended")?;
     }
     let state = outside.process.state()?;
-    ensure!(
-        state == userland::ProcessState::Blocked,
-        "one outside is {state:?}"
-    );
+    ensure!(state == ProcessState::Blocked, "one outside is {state:?}");
     Ok(())
 }
 
@@ -184,7 +187,7 @@ fn hand_over(warden: &mut Warden) -> Verdict {
     warden.door.watch(DOOR)?;
     let mut generation = warden.door.generation()?;
     let mut changes = |warden: &mut Warden, by: u32| -> Verdict {
-        let door = userland::singleton::Service::from_handle(warden.door.handle());
+        let door = Service::from_handle(warden.door.handle());
         generation += by;
         warden.wait("a change of the provider", || {
             (door.generation().ok()? == generation).then_some(())
@@ -192,7 +195,7 @@ fn hand_over(warden: &mut Warden) -> Verdict {
     };
     refused(warden.door.lookup::<Region>(), Error::NotFound)?;
     let module = warden.module();
-    let door = userland::singleton::Service::from_handle(warden.door.handle());
+    let door = Service::from_handle(warden.door.handle());
     let mut provider = |warden: &mut Warden, role, number: &str| {
         let actor = warden.actor_with(&module, role, &[number], |command| {
             command.give("door", &door, Rights::READ_WRITE);
@@ -247,12 +250,80 @@ fn hand_over(warden: &mut Warden) -> Verdict {
 
 fn service_rights(warden: &mut Warden) -> Verdict {
     for (word, rights) in [("read", Rights::READ), ("write", Rights::WRITE)] {
-        let door = userland::singleton::Service::from_handle(warden.door.handle());
+        let door = Service::from_handle(warden.door.handle());
         let module = warden.module();
         let actor = warden.actor_with(&module, "no-provider", &[word], |command| {
             command.give("door", &door, rights);
         })?;
         actor.succeeds()?;
     }
+    Ok(())
+}
+
+/// As many stand by as can, and one more.
+fn service_line(warden: &mut Warden) -> Verdict {
+    const MOST: usize = 17;
+    let module = warden.module();
+    let mut actors = Vec::new();
+    for number in 0..MOST {
+        let door = Service::from_handle(warden.door.handle());
+        let role = if number == 0 { "provide" } else { "stand-by" };
+        let actor = warden.actor_with(&module, role, &["1"], |command| {
+            command.give("door", &door, Rights::READ_WRITE);
+        })?;
+        actor.until(warden, 1)?;
+        actors.push(actor);
+    }
+    let own = Region::alloc(1)?;
+    let stand_by = |warden: &Warden| warden.door.stand_by(&own, Rights::READ);
+    refused(stand_by(warden), Error::TooManyListeners)?;
+    for actor in actors.iter().skip(1) {
+        actor.kill()?;
+    }
+    stand_by(warden)?;
+    warden.door.withdraw()?;
+    Ok(())
+}
+
+/// Those who make the server's own heap full get an error, and it is there again when they end.
+fn server_heap(warden: &mut Warden) -> Verdict {
+    const HOARDERS: usize = 8;
+    let limits = Limits {
+        handles: warden.start.limits().handles,
+        ..Limits::DEFAULT
+    };
+    let module = warden.module().limits(limits);
+    let mut actors = Vec::new();
+    for _ in 0..HOARDERS {
+        let actor = warden.actor_with(&module, "hoard", &[], |_| ())?;
+        actor.until(warden, 1)?;
+        actors.push(actor);
+    }
+    let mut full = 0;
+    for actor in &actors {
+        actor.line.say(1)?;
+        actor.until(warden, 2)?;
+        let refusal = Error::from_number(u32::from_le_bytes(actor.line.get()?));
+        match refusal {
+            Some(Error::TooMany) => full += 1,
+            Some(Error::TooManyHandles) => {}
+            other => return Err(Fault::new(format_args!("{other:?}"))),
+        }
+    }
+    ensure!(full > 0, "the heap is not full: {:?}", introspect::system());
+    refused(Region::alloc(1), Error::TooMany)?;
+    refused(
+        Command::module(&module).arg("sleep").start(),
+        Error::TooMany,
+    )?;
+    // What there is goes on, and ends.
+    for actor in &actors {
+        actor.line.say(2)?;
+        actor.until(warden, 3)?;
+    }
+    for actor in &actors {
+        actor.kill()?;
+    }
+    Region::alloc(1)?.close()?;
     Ok(())
 }

@@ -24,7 +24,7 @@ const GROUPS: [&str; 10] = [
 fn hold(names: &[&str]) {
     let warden = Guest::built("warden")
         .arg(&format!("only={}", names.join(",")))
-        .params("handles: 256, timers: 4096")
+        .params("handles: 4095, timers: 4096, children: 32")
         .memory(26)
         .grants(&GROUPS)
         .door();
@@ -32,7 +32,8 @@ fn hold(names: &[&str]) {
         .params("args: [\"exit\", \"7\"]")
         .grants(&GROUPS)
         .on_demand();
-    let system = System::run([warden, hostile]);
+    let spin = Guest::built("spin").grants(&["log"]).on_demand();
+    let system = System::run([warden, hostile, spin]);
     let log = system.log();
     assert_eq!(system.outcome("warden"), Outcome::Exited(0), "{log}");
     for name in names {
@@ -95,6 +96,7 @@ fn sessions_and_services_bound() {
         "session-end",
         "service-hand-over",
         "service-rights",
+        "service-line",
     ]);
 }
 
