@@ -104,6 +104,54 @@ pub fn shared_page(env: &mut Env<'_>) -> Outcome {
     Ok(())
 }
 
+/// Memory that was used is zero when something is made of it again, to the last word and no further.
+pub fn used_memory_is_zeroed(env: &mut Env<'_>) -> Outcome {
+    let blueprint = ObjectBlueprint::Untyped { size_bits: 13 };
+    let untyped: cap::Untyped = env.make(&blueprint)?.cast();
+    let make = |env: &mut Env<'_>| {
+        let page: cap::Granule = env.make_of(untyped, &cap_type_of_page())?.downcast();
+        let window = env.reserve(1);
+        let vspace = slot::VSPACE.cap();
+        env.map(
+            page,
+            vspace,
+            window.vaddr(),
+            CapRights::read_write(),
+            data(),
+        )?;
+        sel4::Result::Ok((page, window))
+    };
+    // What is behind it in memory.
+    let (_, neighbour) = env.page()?;
+    neighbour.write(0, 5);
+    for pages in [1, 2] {
+        let mut places = [0; 2];
+        for place in places.iter_mut().take(pages) {
+            let (page, window) = make(env)?;
+            for word in 0..window.words() {
+                check_eq!(window.read(word), 0);
+                window.write(word, !0);
+            }
+            *place = page.frame_get_address()?;
+        }
+        env.slot_of(untyped).revoke()?;
+        let (again, window) = make(env)?;
+        check_eq!(again.frame_get_address()?, places[0]);
+        for word in 0..window.words() {
+            check_eq!(window.read(word), 0);
+        }
+        window.write(0, 9);
+        env.slot_of(untyped).revoke()?;
+    }
+    check_eq!(neighbour.read(0), 5);
+    Ok(())
+}
+
+fn cap_type_of_page() -> ObjectBlueprint {
+    use sel4::CapTypeForObjectOfFixedSize as _;
+    sel4::cap_type::Granule::object_blueprint()
+}
+
 /// Code that was just written runs once its page is made executable instead of writable.
 pub fn execute_new_code(env: &mut Env<'_>) -> Outcome {
     let (page, window) = env.page()?;
