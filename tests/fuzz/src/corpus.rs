@@ -58,13 +58,16 @@ pub fn write(folder: &Path, input: &Input, remark: &str) -> io::Result<PathBuf> 
     Ok(path)
 }
 
-/// Makes these the inputs of a folder.
+/// Makes these the inputs of a folder, besides those that somebody gave a name of their own.
 ///
 /// # Errors
 /// Whatever keeps them from being written.
 pub fn replace(folder: &Path, inputs: &[Input]) -> io::Result<()> {
     for (path, _) in read_all(folder).unwrap_or_default() {
-        fs::remove_file(path)?;
+        let name = path.file_stem().and_then(|name| name.to_str());
+        if name.is_some_and(|name| u64::from_str_radix(name, 16).is_ok()) {
+            fs::remove_file(path)?;
+        }
     }
     inputs
         .iter()
