@@ -205,13 +205,13 @@ pub fn grinder(stage: &mut Stage) -> Verdict {
 
 /// Has the server make what is on the server's own heap, until it refuses; says how.
 pub fn hoard(stage: &mut Stage) -> Verdict {
-    stage.greet()?;
-    stage.until(1)?;
     let region = Region::alloc(1)?;
     let mut builder = Builder::new("a part of a hoard");
     for _ in 0..16 {
         builder.hold(&region, Rights::READ);
     }
+    stage.greet()?;
+    stage.until(1)?;
     let refusal = loop {
         if let Err(error) = builder.create() {
             break error;

@@ -169,6 +169,7 @@ pub fn recursion(_: &mut Stage) -> Verdict {
 }
 
 #[inline(never)]
+#[expect(unconditional_recursion, reason = "that is what it is for")]
 fn recur_without_end(depth: u64) -> u64 {
     black_box(recur_without_end(black_box(depth + 1))) + 1
 }

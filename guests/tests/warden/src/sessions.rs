@@ -196,7 +196,7 @@ fn hand_over(warden: &mut Warden) -> Verdict {
     refused(warden.door.lookup::<Region>(), Error::NotFound)?;
     let module = warden.module();
     let door = Service::from_handle(warden.door.handle());
-    let mut provider = |warden: &mut Warden, role, number: &str| {
+    let provider = |warden: &mut Warden, role, number: &str| {
         let actor = warden.actor_with(&module, role, &[number], |command| {
             command.give("door", &door, Rights::READ_WRITE);
         })?;
