@@ -187,7 +187,7 @@ fn a_flipped_bit_in_a_module_keeps_that_guest_from_starting() {
     let machine = boot_flipped(&scratch, |image| {
         let archive = fs::read(Build::from_env().archive).expect("the archive");
         let key = image[24..56].try_into().expect("32 bytes");
-        let archive = wasm_archive::Archive::open(&archive, &key).expect("a good archive");
+        let archive = Archive::open(&archive, &key).expect("a good archive");
         let oob = archive.module("out-of-bounds").expect("the module");
         oob.offset() + oob.bytes().len() / 2
     });
