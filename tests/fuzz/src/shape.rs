@@ -82,6 +82,7 @@ impl Pieces {
                     true => self.piece(Piece::Handle(values::ago(random))),
                     false => self.number(values::spec_handle(random)),
                 },
+                // Of a token.
                 "[u8; 16]" => self.piece(Piece::Token(random.below(8) as u8)),
                 "bool" => self.byte(random.below(2) as u8),
                 "u8" => self.byte(values::number(random, field, ty) as u8),
@@ -93,7 +94,6 @@ impl Pieces {
     }
 
     fn described(&mut self, random: &mut Random, ty: &Type) {
-        // A token is its 16 bytes, which the interpreter has.
         match ty.shape {
             Shape::Struct(fields) => {
                 for field in fields {
