@@ -53,9 +53,6 @@ const BENCHMARKS: [(&str, &str, Option<&str>); 29] = [
     ("life_leaves_slots", "slots", None),
     ("kill_spinner", INSTRUCTIONS, Some("guest_stop")),
 ];
-/// The guest that `kill_spinner` ends by force, of which the log speaks as of a failure.
-const SPINNER: &str = "spinner";
-
 // Under Config::counted a nanosecond is an instruction, too.
 const INSTRUCTIONS: &str = "instructions";
 
@@ -164,8 +161,7 @@ fn results(text: &str) -> impl Iterator<Item = &str> {
 /// # Errors
 /// See [`BenchError`].
 pub fn rows(text: &str) -> Result<Vec<Row>, BenchError> {
-    let failed = |entry: &Entry<'_>| entry.level == Level::Error && entry.guest != SPINNER;
-    if let Some(failure) = entries(text).find(failed) {
+    if let Some(failure) = entries(text).find(|entry| entry.level == Level::Error) {
         let words = format!("{}: {}", failure.guest, failure.text);
         return Err(BenchError::Failed(words));
     }
@@ -289,7 +285,6 @@ mod tests {
         bench step_stop_place 1000\n\
         bench life_leaves_heap 0\n\
         bench life_leaves_slots 0\n\
-        [    0.035000] spinner: error: failed: ended by force\n\
         [    0.036000] bench-kill: bench kill_spinner 10000\n\
         [    0.040000] bench: bench done\n";
 

@@ -579,10 +579,10 @@ impl<P: Platform> Server<P> {
 
     fn report(&self, process: &Process<P>, outcome: &Outcome) {
         let level = match outcome {
-            // Who started it is told, and may do so by the thousand.
+            // Who started it, or stopped it, is told, and may do so by the thousand.
             Outcome::Exited(_) if process.parent.is_some() => return,
+            Outcome::Failed(_) if process.state() == ProcessState::Stopping => return,
             Outcome::Exited(_) => Level::Debug,
-            Outcome::Failed(_) if process.state() == ProcessState::Stopping => Level::Debug,
             Outcome::Failed(_) => Level::Error,
         };
         self.log(&process.name, level, &format!("{outcome}"));
