@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Failure {
     /// What was run.
-    pub input: Input,
+    pub input: Box<Input>,
     /// What did not hold.
     pub why: String,
 }
@@ -52,7 +52,7 @@ impl Campaign {
         let _ = fs::write(&self.running, input.to_string());
         self.runs += 1;
         let result = self.runner.run(input).map_err(|why| Failure {
-            input: input.clone(),
+            input: Box::new(input.clone()),
             why,
         });
         let _ = fs::remove_file(&self.running);
