@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Guests in WebAssembly text, run by the whole server on Linux.
 
+#[allow(dead_code, reason = "other tests use the rest")]
 mod system;
 
 use system::{Guest, System};

@@ -2,6 +2,7 @@
 //! The hostile guests of the system tests, on Linux: those whose promises do not depend on the kernel, nor
 //! on how busy the machine is.
 
+#[allow(dead_code, reason = "other tests use the rest")]
 mod system;
 
 use system::{Guest, System};

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A system made of guests in WebAssembly text, or of those that the build made.
-#![allow(dead_code, reason = "not every test uses all of it")]
 
 use std::{
+    env, fs,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
@@ -33,16 +34,20 @@ impl Guest {
         Self::of_wasm(name, &wasm)
     }
 
-    /// One that the build made, which `ATOLL_GUESTS` has.
+    /// One that the build made: `ATOLL_GUESTS` says where, or it is where Cargo puts guests.
     pub fn built(name: &str) -> Self {
-        let Some(folder) = std::env::var_os("ATOLL_GUESTS") else {
-            panic!("ATOLL_GUESTS is not set: run the unit tests with `make unit-tests`");
-        };
-        let file = std::path::PathBuf::from(folder)
-            .join(name)
-            .with_extension("wasm");
-        let wasm = std::fs::read(&file);
-        let wasm = wasm.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let folder = env::var_os("ATOLL_GUESTS").map_or_else(
+            || {
+                Path::new(env!("CARGO_TARGET_TMPDIR"))
+                    .with_file_name("wasm32-unknown-unknown/guest")
+            },
+            PathBuf::from,
+        );
+        let file = folder.join(name).with_extension("wasm");
+        let wasm = fs::read(&file);
+        let wasm = wasm.unwrap_or_else(|error| {
+            panic!("{}: {error}; `make unit-tests` builds it", file.display())
+        });
         Self::of_wasm(name, &wasm)
     }
 
