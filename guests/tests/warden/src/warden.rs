@@ -85,7 +85,13 @@ impl Warden {
         let verdict = scenario(self);
         self.clean_up()?;
         verdict?;
-        let after = self.left()?;
+        // A process that was stopped and that nobody holds ends when it gets to it.
+        let patience = Instant::now() + Duration::from_millis(100);
+        let mut after = self.left()?;
+        while before != after && Instant::now() < patience {
+            self.rest(Duration::from_millis(1))?;
+            after = self.left()?;
+        }
         ensure!(
             before == after,
             "it leaves {after:?}, where {before:?} was there"
