@@ -66,6 +66,11 @@ impl<P: Platform> Place<P> {
         }
     }
 
+    /// Whether its guest starts like this.
+    pub fn starts(&self, start: Start) -> bool {
+        self.description.start == start
+    }
+
     /// The process that runs here, or the last that did.
     pub fn last(&self) -> Option<Arc<Process<P>>> {
         self.life.lock().process.clone()
@@ -99,11 +104,6 @@ struct Plan<'a, P: Platform> {
 }
 
 impl<P: Platform> Server<P> {
-    /// The description of a place. The place is one of the server's.
-    pub(crate) fn description(&self, place: usize) -> &Arc<Description> {
-        &self.places[place].description
-    }
-
     pub(crate) fn place_of(&self, name: &str) -> Option<usize> {
         self.places.iter().position(|p| p.description.name == name)
     }
@@ -125,7 +125,11 @@ impl<P: Platform> Server<P> {
     ) -> Result<Arc<Process<P>>, Error> {
         let place = self
             .place_of(name)
-            .filter(|place| self.description(*place).start == Start::Demand)
+            .filter(|place| {
+                self.places
+                    .get(*place)
+                    .is_some_and(|p| p.starts(Start::Demand))
+            })
             .ok_or(Error::NotFound)?;
         self.start_in(place, Some(asked))
     }

@@ -140,10 +140,10 @@ impl<P: Platform> Server<P> {
     /// Starts every guest that starts with the server. One that cannot start is reported; the others
     /// start all the same.
     pub fn boot(self: &Arc<Self>) {
-        for place in 0..self.places.len() {
-            if self.description(place).start == Start::Boot {
+        for (index, place) in self.places.iter().enumerate() {
+            if place.starts(Start::Boot) {
                 // A refusal is in the log.
-                let _ = self.start_place(place);
+                let _ = self.start_place(index);
             }
         }
     }

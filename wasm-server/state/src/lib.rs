@@ -7,6 +7,17 @@
 //! threads.
 #![no_std]
 #![forbid(unsafe_code)]
+// Whatever a guest says, the server does not panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing
+    )
+)]
 
 extern crate alloc;
 #[cfg(test)]
