@@ -108,7 +108,7 @@ fn a_guest_with_too_little_memory_does_not_start_and_the_others_do() {
         SpecText::default_system().replace("ut_oob    = ut (20 bits)", "ut_oob    = ut (17 bits)");
     let machine = boot(&spec);
     machine.expect(
-        "oob: error: did not start: its memory budget does not cover * (changed.cdl:",
+        "oob: error: failed: did not start (changed.cdl:*): its memory budget does not cover ",
         SECONDS,
     );
     machine.expect("ping: 10000 round trips, checksum ok", SECONDS);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! One guest: what runs in a process.
 
-use alloc::sync::Arc;
+use alloc::{format, string::String, sync::Arc};
 use core::{
     mem,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
@@ -95,6 +95,8 @@ pub struct Guest<P: Platform> {
     pub(crate) server: Arc<Server<P>>,
     pub(crate) process: Arc<Process<P>>,
     pub(crate) prepared: Arc<Prepared<P>>,
+    /// Its line of the spec, if it has one.
+    place: Option<String>,
     pub(crate) handles: Lock<P, HandleTable<Holding<P>>>,
     pub(crate) counters: Counters,
     params: Lock<P, Arc<[u8]>>,
@@ -137,11 +139,13 @@ impl<P: Platform> Guest<P> {
         prepared: Arc<Prepared<P>>,
         home: P::Home,
         groups: Groups,
+        place: Option<String>,
     ) -> Self {
         Self {
             home,
             server,
             prepared,
+            place,
             handles: Lock::<P, _>::new(HandleTable::new(process.limits.handles)),
             process,
             counters: Counters::default(),
@@ -205,10 +209,20 @@ impl<P: Platform> Guest<P> {
         // Its end may have come before this thread did: the epoch that was to say so has passed.
         self.check_ending()?;
         P::Home::uncharged(|| self.server.note_starting(&self.process));
-        let instance = self.prepared.instance.instantiate(&mut store)?;
-        let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+        let instance = self.prepared.instance.instantiate(&mut store);
+        let instance = instance.map_err(|error| self.did_not_start(error))?;
+        let start = instance.get_typed_func::<(), ()>(&mut store, "_start");
+        let start = start.map_err(|error| self.did_not_start(error))?;
         P::Home::uncharged(|| self.server.note_running(&self.process));
         start.call(&mut store, ())
+    }
+
+    /// Why none of its code ran, with the spec's line.
+    fn did_not_start(&self, error: wasmtime::Error) -> wasmtime::Error {
+        match &self.place {
+            Some(place) => error.context(format!("did not start ({place})")),
+            None => error.context("did not start"),
+        }
     }
 
     /// Has the guest end as soon as its thread gets to it: at the next loop or call in wasm, or at

@@ -307,6 +307,7 @@ impl<P: Platform> Server<P> {
             prepared,
             home,
             plan.groups,
+            plan.description.map(|d| d.place.clone()),
         ));
         let timers = plan.limits.timers as usize + OWN_ALARMS;
         let reserved = self.alarms.reserve(timers);
