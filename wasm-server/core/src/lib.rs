@@ -51,6 +51,7 @@ mod handle;
 mod lifecycle;
 mod link;
 mod modules;
+mod place;
 pub mod platform;
 mod process;
 mod region;
@@ -59,6 +60,8 @@ mod resource;
 mod server;
 mod service;
 mod session;
+mod start;
+mod timer;
 
 pub use guest::Guest;
 pub use process::Outcome;

@@ -17,12 +17,12 @@ use crate::{
     Guest,
     authority::Receipt,
     context::Context,
-    lifecycle::Asked,
     platform::{Home, Platform},
     process::{Outcome, Process},
     resource::Resource,
     server::Due,
     service::Watcher,
+    start::Asked,
 };
 
 /// The process of a handle with these rights.

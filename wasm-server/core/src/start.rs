@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Starting a process: with the server, or when another asks.
+
+use alloc::{format, string::String, sync::Arc, vec::Vec};
+
+use atoll_abi::{
+    Error, Groups, Handle, Level, Limits, Params, Pid, Rights,
+    message::{Give, MAX_GIVES, ModuleRequest, Name},
+};
+use capdl::blob::Start;
+
+use crate::{
+    Guest,
+    authority::Receipt,
+    description::Description,
+    grant::Grant,
+    guest::{count, uncount},
+    modules::Prepared,
+    platform::{Budget, HomeParams, Platform},
+    process::{Outcome, Process, ProcessParams},
+    server::{Due, Server},
+    session::Session,
+    timer::OWN_ALARMS,
+};
+
+/// Least and most bits of a child's memory budget.
+const MEMORY_BITS: core::ops::RangeInclusive<u8> = 16..=40;
+
+/// What another process asks for in a start.
+pub(crate) struct Asked<'a, P: Platform> {
+    pub by: &'a Arc<Guest<P>>,
+    /// None: those of the spec.
+    pub args: Vec<String>,
+    /// None: that of the spec.
+    pub env: Vec<String>,
+    pub gives: heapless::Vec<Give, MAX_GIVES>,
+    pub session: Option<Arc<Session<P>>>,
+}
+
+/// A process to be made.
+struct Plan<'a, P: Platform> {
+    asked: Option<Asked<'a, P>>,
+    name: Name,
+    module: Name,
+    budget: Budget<'a, P::Home>,
+    stack: u32,
+    prio: u8,
+    groups: Groups,
+    limits: Limits,
+    deadline_ms: Option<u32>,
+    /// The guest of the spec, if it is one.
+    description: Option<&'a Description>,
+}
+
+impl<P: Platform> Server<P> {
+    pub(crate) fn place_of(&self, name: &str) -> Option<usize> {
+        self.places.iter().position(|p| p.description.name == name)
+    }
+
+    /// Starts the guest of a place with the server.
+    pub(crate) fn start_place(self: &Arc<Self>, place: usize) -> Result<Arc<Process<P>>, Error> {
+        self.start_in(place, None)
+    }
+
+    /// Starts the guest of the spec with this name.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none that starts on demand, `Busy` if it lives, and what keeps it from
+    /// starting.
+    pub(crate) fn start_guest(
+        self: &Arc<Self>,
+        name: &str,
+        asked: Asked<'_, P>,
+    ) -> Result<Arc<Process<P>>, Error> {
+        let place = self
+            .place_of(name)
+            .filter(|place| {
+                self.places
+                    .get(*place)
+                    .is_some_and(|p| p.starts(Start::Demand))
+            })
+            .ok_or(Error::NotFound)?;
+        self.start_in(place, Some(asked))
+    }
+
+    fn start_in(
+        self: &Arc<Self>,
+        place: usize,
+        asked: Option<Asked<'_, P>>,
+    ) -> Result<Arc<Process<P>>, Error> {
+        let place = self.places.get(place).ok_or(Error::NotFound)?;
+        {
+            let mut life = place.life.lock();
+            let lives = |process: &Arc<Process<P>>| process.outcome().is_none();
+            if life.starting || life.process.as_ref().is_some_and(lives) {
+                return Err(Error::Busy);
+            }
+            life.starting = true;
+        }
+        let description = &*place.description;
+        let made = self.start(Plan {
+            asked,
+            name: description.name.clone(),
+            module: description.module.clone(),
+            budget: Budget::Untyped(description.budget),
+            stack: description.stack,
+            prio: description.prio,
+            groups: description.groups,
+            limits: description.limits.clone(),
+            deadline_ms: description.deadline_ms,
+            description: Some(description),
+        });
+        let mut life = place.life.lock();
+        life.starting = false;
+        let process = made?;
+        life.process = Some(process.clone());
+        drop(life);
+        self.launch(&process)
+    }
+
+    /// Starts a module of the archive as a child of the process that asks.
+    ///
+    /// # Errors
+    /// `TooLarge` or `NotGranted` if it asks for more than it may give, and what keeps it from starting.
+    pub(crate) fn start_module(
+        self: &Arc<Self>,
+        request: &ModuleRequest,
+        asked: Asked<'_, P>,
+    ) -> Result<Arc<Process<P>>, Error> {
+        let parent = asked.by;
+        let parent_home = &parent.home;
+        let prio = match request.prio {
+            0 => parent.process.prio,
+            prio if prio <= parent.process.prio => prio,
+            _ => return Err(Error::TooLarge),
+        };
+        if !request.limits.are_within(&parent.process.limits) {
+            return Err(Error::TooLarge);
+        }
+        if !request.groups.is_subset_of(parent.groups()) {
+            return Err(Error::NotGranted);
+        }
+        if !MEMORY_BITS.contains(&request.memory_bits) {
+            return Err(Error::InvalidArgument);
+        }
+        let stack = match request.stack {
+            0 => parent.prepared.stack,
+            // Each size takes an engine of its own.
+            stack if self.places.iter().any(|p| p.description.stack == stack) => stack,
+            _ => return Err(Error::InvalidArgument),
+        };
+        let process = self.start(Plan {
+            name: request.name.clone(),
+            module: request.module.clone(),
+            budget: Budget::Part {
+                of: parent_home,
+                bits: request.memory_bits,
+            },
+            stack,
+            prio,
+            groups: request.groups,
+            limits: request.limits.clone(),
+            deadline_ms: request.deadline_ms,
+            description: None,
+            asked: Some(asked),
+        })?;
+        self.launch(&process)
+    }
+
+    /// Makes a process with all it holds; its thread does not run yet.
+    fn start(self: &Arc<Self>, plan: Plan<'_, P>) -> Result<Arc<Process<P>>, Error> {
+        self.room()?;
+        let parent = plan.asked.as_ref().map(|asked| asked.by);
+        let session = match &plan.asked {
+            Some(asked) => asked
+                .session
+                .clone()
+                .or_else(|| asked.by.process.session.clone()),
+            None => None,
+        };
+        if let Some(session) = &session {
+            if !plan.groups.is_subset_of(session.groups) {
+                return Err(Error::NotEntitled);
+            }
+            session.enter()?;
+        }
+        let entered = session.clone();
+        let leave = |_: &Error| {
+            if let Some(session) = &entered {
+                session.leave();
+            }
+        };
+        if let Some(parent) = parent {
+            let limit = parent.process.limits.children;
+            count(&parent.counters.children, limit, Error::TooManyChildren).inspect_err(leave)?;
+        }
+        let params = ProcessParams {
+            name: plan.name.clone(),
+            module: plan.module.clone(),
+            parent: parent.map(|parent| parent.pid()),
+            is_part: plan.description.is_none(),
+            session,
+            prio: plan.prio,
+            limits: plan.limits.clone(),
+        };
+        let now = self.platform.now();
+        let process = self.processes.lock().insert(params, now);
+        let process = process.inspect_err(|error| {
+            leave(error);
+            if let Some(parent) = parent {
+                uncount(&parent.counters.children);
+            }
+        })?;
+        match self.make(&process, plan) {
+            Ok(()) => Ok(process),
+            Err((error, why)) => {
+                self.log(
+                    &process.name,
+                    Level::Error,
+                    &format!("did not start: {why}"),
+                );
+                self.bury(&process, Outcome::Failed(format!("did not start: {why}")));
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes what runs in a process. What is made when it fails goes with the process.
+    fn make(
+        self: &Arc<Self>,
+        process: &Arc<Process<P>>,
+        plan: Plan<'_, P>,
+    ) -> Result<(), (Error, String)> {
+        let refuse = |error: Error| (error, format!("{error}"));
+        let place = plan
+            .description
+            .map_or_else(String::new, |d| format!(" ({})", d.place));
+        let prepared: Arc<Prepared<P>> = self
+            .modules
+            .prepare(&self.platform, &plan.module, plan.stack, plan.groups)
+            .map_err(|why| (Error::BadModule, format!("{why}{place}")))?;
+        let home = self
+            .platform
+            .settle(HomeParams {
+                budget: plan.budget,
+                stack: plan.stack,
+                prio: plan.prio,
+            })
+            .map_err(|failure| {
+                let why = format!("{failure}{place}");
+                (Error::from(failure), why)
+            })?;
+        let guest = Arc::new(Guest::new(
+            self.clone(),
+            process.clone(),
+            prepared,
+            home,
+            plan.groups,
+            plan.description.map(|d| d.place.clone()),
+        ));
+        let timers = plan.limits.timers as usize + OWN_ALARMS;
+        let reserved = self.alarms.reserve(timers);
+        process.set_guest(guest.clone());
+        reserved.map_err(|_| (Error::TooMany, "the server has no more timers".into()))?;
+        guest.has_alarms();
+        // Whoever ends the session from here on finds the guest.
+        if process.session.as_ref().is_some_and(|s| s.has_ended()) {
+            return Err(refuse(Error::Ended));
+        }
+        let mut caps = Vec::new();
+        let mut add = |name: &Name, handle: Handle| {
+            caps.push(atoll_abi::Cap {
+                name: name.as_str().into(),
+                handle,
+            });
+        };
+        for cap in plan.description.iter().flat_map(|d| &d.caps) {
+            let Some(root) = self.objects.get(&cap.target) else {
+                continue;
+            };
+            let handle = self.give(&guest, None, &cap.slot, root, cap.rights);
+            add(&cap.slot, handle.map_err(refuse)?);
+        }
+        for give in plan.asked.iter().flat_map(|asked| &asked.gives) {
+            let by = plan.asked.as_ref().map(|asked| asked.by);
+            let Some(by) = by else { continue };
+            let source = by.grant_allowing(give.handle, give.rights.union(Rights::GRANT));
+            let source = source.map_err(refuse)?;
+            let handle = self.give(&guest, Some(by.pid()), &give.name, &source, give.rights);
+            add(&give.name, handle.map_err(refuse)?);
+        }
+        let (mut args, mut env) = plan
+            .asked
+            .map_or_else(Default::default, |asked| (asked.args, asked.env));
+        if let Some(description) = plan.description {
+            if args.is_empty() {
+                args.clone_from(&description.args);
+            }
+            if env.is_empty() {
+                env.clone_from(&description.env);
+            }
+        }
+        let params = Params {
+            pid: process.pid,
+            name: process.name.as_str().into(),
+            args,
+            env,
+            caps,
+            groups: plan.groups,
+            limits: plan.limits,
+        };
+        let params = postcard::to_allocvec(&params)
+            .map_err(|_| (Error::TooMany, "no memory for its parameters".into()))?;
+        guest.set_params(params.into());
+        if let Some(milliseconds) = plan.deadline_ms {
+            let after = u64::from(milliseconds) * 1_000_000;
+            let at = self.platform.now().saturating_add(after);
+            // There is room: it was reserved.
+            let _ = self.set_alarm(at, Due::Deadline(process.pid));
+        }
+        Ok(())
+    }
+
+    fn give(
+        &self,
+        guest: &Guest<P>,
+        by: Option<Pid>,
+        name: &Name,
+        source: &Grant<P>,
+        rights: Rights,
+    ) -> Result<Handle, Error> {
+        let receipt = Receipt {
+            name: name.clone(),
+            by,
+            is_news: false,
+        };
+        guest.receive_from(receipt, source, rights)
+    }
+
+    fn launch(self: &Arc<Self>, process: &Arc<Process<P>>) -> Result<Arc<Process<P>>, Error> {
+        let guest = process.guest().ok_or(Error::Ended)?;
+        // The platform may run it before this returns.
+        self.platform.launch(guest.clone()).map_err(|failure| {
+            let why = format!("did not start: {failure}");
+            self.log(&process.name, Level::Error, &why);
+            drop(guest);
+            self.bury(process, Outcome::Failed(why));
+            Error::from(failure)
+        })?;
+        Ok(process.clone())
+    }
+}
