@@ -4,7 +4,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use atoll_abi::{Handle, Pid};
-use wasm_state::registry;
+use wasm_state::{dependents, registry};
 
 use crate::{Lock, resource::Resource, service::Service};
 
@@ -15,7 +15,7 @@ pub(crate) type Registry<P> = registry::Registry<Resource<P>, Holder<P>>;
 /// One that was cut.
 pub(crate) type Victim<P> = registry::Victim<Resource<P>, Holder<P>>;
 /// What hangs on some of them.
-pub(crate) type Dependents<P, T> = registry::Dependents<Lock<P, Vec<(Arc<Grant<P>>, T)>>>;
+pub(crate) type Dependents<P, T> = dependents::Dependents<Lock<P, Vec<(Arc<Grant<P>>, T)>>>;
 
 /// Who has a grant.
 pub(crate) enum Holder<P: crate::platform::Platform> {

@@ -24,6 +24,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod alarm;
+pub mod dependents;
 pub mod mailbox;
 #[cfg(all(test, loom))]
 mod models;

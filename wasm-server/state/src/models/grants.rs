@@ -16,7 +16,10 @@ use atoll_abi::{
 use loom::{sync::Mutex, thread};
 
 use super::check;
-use crate::registry::{Dependents, Grant, Holder, Registry, Shared};
+use crate::{
+    dependents::Dependents,
+    registry::{Grant, Holder, Registry, Shared},
+};
 
 type TestGrant = Arc<Grant<()>>;
 
