@@ -22,7 +22,7 @@ use crate::{
     region::Region,
     resource::Resource,
     server::{Due, Server},
-    service::{Provider, Service, Watcher},
+    service::{Provider, Service},
 };
 
 /// How a guest comes by a capability.
@@ -372,11 +372,11 @@ impl<P: Platform> Server<P> {
         match &grant.resource {
             Resource::Region(region) => region.strip(),
             Resource::Process(process) => {
-                process.strip_watchers();
+                process.watchers.strip();
                 process.wake_waiting();
             }
             Resource::Service(service) => {
-                service.strip_watchers();
+                service.watchers.strip();
                 while let Some((provider, was_first)) = service.withdraw(is_cut) {
                     self.cut(&provider.offer, true, event);
                     self.tell_of(service, was_first);
@@ -421,18 +421,10 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Tells the watchers of a service, if its provider has changed.
+    /// Tells those who watch a service, if its provider has changed.
     pub(crate) fn tell_of(&self, service: &Service<P>, has_changed: bool) {
-        let mut n = 0;
-        while has_changed && let Some(watcher) = service.watcher(n) {
-            self.tell_watcher(watcher);
-            n += 1;
-        }
-    }
-
-    pub(crate) fn tell_watcher(&self, watcher: Watcher) {
-        if let Ok(guest) = self.guest(watcher.pid) {
-            guest.wake_for(watcher.task);
+        if has_changed {
+            self.tell_all(&service.watchers);
         }
     }
 

@@ -62,6 +62,7 @@ mod service;
 mod session;
 mod start;
 mod timer;
+mod watch;
 
 pub use guest::Guest;
 pub use process::Outcome;

@@ -32,15 +32,7 @@ impl<P: Platform> Server<P> {
 
     fn change(&self, process: &Process<P>, from: ProcessState, to: ProcessState) {
         if process.change_from(from, to, self.platform.now()) {
-            self.tell_watchers(process);
-        }
-    }
-
-    pub(crate) fn tell_watchers(&self, process: &Process<P>) {
-        let mut n = 0;
-        while let Some(watcher) = process.watcher(n) {
-            self.tell_watcher(watcher);
-            n += 1;
+            self.tell_all(&process.watchers);
         }
     }
 
@@ -55,7 +47,7 @@ impl<P: Platform> Server<P> {
     pub(crate) fn stop(&self, process: &Process<P>, grace: u64) {
         let Some(guest) = process.guest() else { return };
         if process.change(ProcessState::Stopping, self.platform.now()) {
-            self.tell_watchers(process);
+            self.tell_all(&process.watchers);
         }
         if grace == 0 {
             self.force(&guest, Reason::Stopped);
@@ -198,7 +190,7 @@ impl<P: Platform> Server<P> {
         // Who is woken by its end finds it nowhere any more.
         self.processes.lock().remove(process.pid);
         process.end(outcome, self.platform.now());
-        self.tell_watchers(process);
+        self.tell_all(&process.watchers);
     }
 
     fn report(&self, process: &Process<P>, outcome: &Outcome) {

@@ -13,17 +13,14 @@ use atoll_abi::{
 
 use crate::{
     Guest, Lock,
-    grant::{Dependents, Grant},
     platform::{Home, Platform},
-    service::{Watcher, watch},
     session::Session,
+    watch::Watchers,
 };
 
 /// Bits of a process id that are the place in the table; the rest is the generation.
 const INDEX_BITS: u32 = 12;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
-/// Most processes that watch one process.
-const MAX_WATCHERS: usize = 64;
 /// Changes of state that are remembered, which is as many as a life can have.
 const MAX_CHANGES: usize = 8;
 
@@ -70,7 +67,8 @@ pub(crate) struct Process<P: Platform> {
     pub prio: u8,
     pub limits: Limits,
     life: Lock<P, Life<P>>,
-    watchers: Dependents<P, Watcher>,
+    /// Who watches for changes of its state.
+    pub watchers: Watchers<P>,
 }
 
 struct Life<P: Platform> {
@@ -119,7 +117,7 @@ impl<P: Platform> Process<P> {
                 guest: None,
                 waiting: Vec::new(),
             }),
-            watchers: Dependents::new(Lock::<P, _>::new(Vec::new())),
+            watchers: Watchers::new(),
         }
     }
 
@@ -223,24 +221,6 @@ impl<P: Platform> Process<P> {
     pub fn changes(&self, after: usize) -> heapless::Vec<StateChange, MAX_CHANGES> {
         let life = self.life.lock();
         life.changes.iter().skip(after).cloned().collect()
-    }
-
-    /// Has a task put into the watcher's mailbox at every change of the state.
-    ///
-    /// # Errors
-    /// `Revoked`, `TooManyListeners`.
-    pub fn watch(&self, watcher: Watcher, grant: &Arc<Grant<P>>) -> Result<(), Error> {
-        watch(&self.watchers, watcher, grant, MAX_WATCHERS)
-    }
-
-    /// Forgets the watchers whose grants were cut.
-    pub fn strip_watchers(&self) {
-        while self.watchers.take_cut(|_| {}).is_some() {}
-    }
-
-    /// The n-th watcher.
-    pub fn watcher(&self, n: usize) -> Option<Watcher> {
-        self.watchers.nth(n, |watcher| *watcher)
     }
 }
 

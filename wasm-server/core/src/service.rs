@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Services: names that at most one process provides at a time.
 
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{collections::VecDeque, sync::Arc};
 
 use atoll_abi::{Error, Pid};
 
-use crate::{
-    Lock,
-    grant::{Dependents, Grant},
-    platform::Platform,
-};
+use crate::{Lock, grant::Grant, platform::Platform, watch::Watchers};
 
 /// Most processes that stand by for one service.
 const MAX_STAND_BY: usize = 16;
-/// Most processes that watch one service.
-const MAX_WATCHERS: usize = 256;
 
 /// A service.
 pub(crate) struct Service<P: Platform> {
     state: Lock<P, State<P>>,
-    watchers: Dependents<P, Watcher>,
+    /// Who watches for changes of the provider.
+    pub watchers: Watchers<P>,
 }
 
 struct State<P: Platform> {
@@ -37,13 +32,6 @@ pub(crate) struct Provider<P: Platform> {
     pub offer: Arc<Grant<P>>,
 }
 
-/// Who is to be told of something, and as what task.
-#[derive(Clone, Copy)]
-pub(crate) struct Watcher {
-    pub pid: Pid,
-    pub task: u32,
-}
-
 impl<P: Platform> Service<P> {
     pub fn new() -> Self {
         Self {
@@ -51,7 +39,7 @@ impl<P: Platform> Service<P> {
                 line: VecDeque::new(),
                 generation: 0,
             }),
-            watchers: Dependents::new(Lock::<P, _>::new(Vec::new())),
+            watchers: Watchers::new(),
         }
     }
 
@@ -115,33 +103,4 @@ impl<P: Platform> Service<P> {
     pub fn generation(&self) -> u32 {
         self.state.lock().generation
     }
-
-    /// Has `task` put into the process's mailbox at every change of the provider.
-    ///
-    /// # Errors
-    /// `Revoked`, `TooManyListeners`.
-    pub fn watch(&self, watcher: Watcher, grant: &Arc<Grant<P>>) -> Result<(), Error> {
-        watch(&self.watchers, watcher, grant, MAX_WATCHERS)
-    }
-
-    /// Forgets the watchers whose grants were cut.
-    pub fn strip_watchers(&self) {
-        while self.watchers.take_cut(|_| {}).is_some() {}
-    }
-
-    /// The n-th watcher.
-    pub fn watcher(&self, n: usize) -> Option<Watcher> {
-        self.watchers.nth(n, |watcher| *watcher)
-    }
-}
-
-/// Adds a watcher, one for each process, in place of the one before.
-pub(crate) fn watch<P: Platform>(
-    watchers: &Dependents<P, Watcher>,
-    watcher: Watcher,
-    grant: &Arc<Grant<P>>,
-    most: usize,
-) -> Result<(), Error> {
-    watchers.take(|_, other| other.pid == watcher.pid, |_| {});
-    watchers.add(grant, watcher, most, Error::TooManyListeners)
 }

@@ -21,8 +21,8 @@ use crate::{
     process::{Outcome, Process},
     resource::Resource,
     server::Due,
-    service::Watcher,
     start::Asked,
+    watch::Watcher,
 };
 
 /// The process of a handle with these rights.
@@ -98,7 +98,7 @@ pub(crate) fn watch<P: Platform>(
     let grant = me.grant_allowing(handle, Rights::READ)?;
     let process = grant.resource.process()?;
     let pid = me.pid();
-    Ok(process.watch(Watcher { pid, task }, &grant)?)
+    Ok(process.watchers.add(Watcher { pid, task }, &grant)?)
 }
 
 pub(crate) fn state<P: Platform>(

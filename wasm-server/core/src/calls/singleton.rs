@@ -6,12 +6,8 @@ use wasmtime::Caller;
 
 use super::{Answer, me};
 use crate::{
-    Guest,
-    authority::Receipt,
-    context::Context,
-    grant::Holder,
-    platform::Platform,
-    service::{Provider, Watcher},
+    Guest, authority::Receipt, context::Context, grant::Holder, platform::Platform,
+    service::Provider, watch::Watcher,
 };
 
 pub(crate) fn provide<P: Platform>(
@@ -104,5 +100,5 @@ pub(crate) fn watch<P: Platform>(
     let grant = me.grant_allowing(service, Rights::READ)?;
     let service = grant.resource.service()?;
     let pid = me.pid();
-    Ok(service.watch(Watcher { pid, task }, &grant)?)
+    Ok(service.watchers.add(Watcher { pid, task }, &grant)?)
 }
