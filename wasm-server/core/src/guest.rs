@@ -2,10 +2,7 @@
 //! One guest: what runs in a process.
 
 use alloc::{format, string::String, sync::Arc};
-use core::{
-    mem,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
-};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use atoll_abi::{
     Error, Group, Groups, Handle, Pid, Rights, TASK_STOP,
@@ -23,7 +20,8 @@ use crate::{
     platform::{Home, Platform},
     process::{Outcome, Process},
     report::{self, Ending},
-    server::{Due, Server},
+    server::Server,
+    timer::OwnAlarms,
 };
 
 /// Why the server ends a guest. In [`Guest::ending`], 0 is none of these.
@@ -107,8 +105,7 @@ pub struct Guest<P: Platform> {
     notice_task: Lock<P, Option<u32>>,
     ending: AtomicU32,
     sleeps: AtomicBool,
-    /// Whether room for its alarms is reserved.
-    alarms: Lock<P, bool>,
+    pub(crate) alarms: Lock<P, OwnAlarms>,
     /// Set once, when the thread is done with the guest's code.
     ended: Lock<P, Option<Outcome>>,
     mailbox: Mailbox<Lock<P, Mail>>,
@@ -155,7 +152,7 @@ impl<P: Platform> Guest<P> {
             notice_task: Lock::<P, _>::new(None),
             ending: AtomicU32::new(0),
             sleeps: AtomicBool::new(false),
-            alarms: Lock::<P, _>::new(false),
+            alarms: Lock::<P, _>::new(OwnAlarms::default()),
             ended: Lock::<P, _>::new(None),
             mailbox: Mailbox::new(Lock::<P, _>::new(Mail::default())),
         }
@@ -279,27 +276,6 @@ impl<P: Platform> Guest<P> {
     /// The start parameters.
     pub(crate) fn params(&self) -> Arc<[u8]> {
         self.params.lock().clone()
-    }
-
-    /// Room for its alarms was reserved.
-    pub(crate) fn has_alarms(&self) {
-        *self.alarms.lock() = true;
-    }
-
-    /// Whether room for its alarms is to be given up; once. None of its own is set any more.
-    pub(crate) fn takes_alarms(&self) -> bool {
-        mem::take(&mut *self.alarms.lock())
-    }
-
-    /// Sets an alarm of its own in place of those for which `is_old`, from any thread.
-    pub(crate) fn set_own_alarm(&self, at: u64, due: Due<P>, is_old: impl Fn(&Due<P>) -> bool) {
-        // Under the lock: what is set after its room was given up would take somebody else's.
-        let has_room = self.alarms.lock();
-        self.server.alarms.cancel_all(is_old);
-        if *has_room {
-            // There is room.
-            let _ = self.server.set_alarm(at, due);
-        }
     }
 
     // ---- Capabilities

@@ -11,9 +11,8 @@ use crate::{
     guest::{Reason, uncount},
     platform::{Home, Platform},
     process::{Outcome, Process},
-    server::{Due, Server},
+    server::Server,
     session::Session,
-    timer::OWN_ALARMS,
 };
 
 /// Nanoseconds until a guest that is to end is asked again.
@@ -55,11 +54,7 @@ impl<P: Platform> Server<P> {
         }
         guest.ask_to_stop();
         let at = self.platform.now().saturating_add(grace);
-        guest.set_own_alarm(
-            at,
-            Due::Stop(process.pid),
-            |due| matches!(due, Due::Stop(pid) if *pid == process.pid),
-        );
+        guest.set_stop(at);
     }
 
     /// Has a guest end, and asks again until its thread is done: between looking for a reason to end and
@@ -69,17 +64,11 @@ impl<P: Platform> Server<P> {
             return;
         }
         guest.end(reason);
-        let pid = guest.pid();
-        let is_it = |due: &Due<P>| match due {
-            Due::Deadline(other) | Due::Stop(other) => *other == pid,
-            _ => false,
-        };
-        let again = match reason {
-            Reason::Deadline => Due::Deadline(pid),
-            _ => Due::Stop(pid),
-        };
-        let at = self.platform.now().saturating_add(END_AGAIN);
-        guest.set_own_alarm(at, again, is_it);
+        let again = self.platform.now().saturating_add(END_AGAIN);
+        match reason {
+            Reason::Deadline => guest.set_deadline(again),
+            _ => guest.set_stop(again),
+        }
     }
 
     pub(crate) fn end_late(&self, pid: Pid) {
@@ -167,18 +156,8 @@ impl<P: Platform> Server<P> {
     pub(crate) fn bury(&self, process: &Arc<Process<P>>, outcome: Outcome) {
         if let Some(guest) = process.guest() {
             guest.dispose();
-            // First, so that no alarm is set behind the others' end.
-            let had_alarms = guest.takes_alarms();
-            guest.cancel_timers(|_| true);
+            guest.release_alarms();
             debug_assert!(guest.has_nothing(), "{} is not disposed of", process.name);
-            self.alarms.cancel_all(|due| match due {
-                Due::Deadline(pid) | Due::Stop(pid) => *pid == process.pid,
-                _ => false,
-            });
-            if had_alarms {
-                self.alarms
-                    .release(process.limits.timers as usize + OWN_ALARMS);
-            }
             self.platform.evict(&guest);
         }
         if let Some(parent) = process.parent.and_then(|pid| self.guest(pid).ok()) {

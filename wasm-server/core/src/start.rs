@@ -18,9 +18,8 @@ use crate::{
     modules::Prepared,
     platform::{Budget, HomeParams, Platform},
     process::{Outcome, Process, ProcessParams},
-    server::{Due, Server},
+    server::Server,
     session::Session,
-    timer::OWN_ALARMS,
 };
 
 /// Least and most bits of a child's memory budget.
@@ -258,11 +257,10 @@ impl<P: Platform> Server<P> {
             plan.groups,
             plan.description.map(|d| d.place.clone()),
         ));
-        let timers = plan.limits.timers as usize + OWN_ALARMS;
-        let reserved = self.alarms.reserve(timers);
         process.set_guest(guest.clone());
-        reserved.map_err(|_| (Error::TooMany, "the server has no more timers".into()))?;
-        guest.has_alarms();
+        guest
+            .reserve_alarms()
+            .map_err(|error| (error, "the server has no more timers".into()))?;
         // Whoever ends the session from here on finds the guest.
         if process.session.as_ref().is_some_and(|s| s.has_ended()) {
             return Err(refuse(Error::Ended));
@@ -315,8 +313,7 @@ impl<P: Platform> Server<P> {
         if let Some(milliseconds) = plan.deadline_ms {
             let after = u64::from(milliseconds) * 1_000_000;
             let at = self.platform.now().saturating_add(after);
-            // There is room: it was reserved.
-            let _ = self.set_alarm(at, Due::Deadline(process.pid));
+            guest.set_deadline(at);
         }
         Ok(())
     }
