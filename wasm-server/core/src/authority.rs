@@ -214,16 +214,27 @@ impl<P: Platform> Guest<P> {
 
     /// Everything that the guest holds, and all that others have from it. Its thread has finished.
     pub(crate) fn dispose(&self) {
+        let mut place = 0;
         loop {
             let holding = {
                 let mut handles = self.handles.lock();
-                let first = handles.first_from(0).map(|(handle, _)| handle);
-                let Some(holding) = first.and_then(|handle| handles.remove(handle).ok()) else {
-                    // Whoever is about to give it something finds that it has ended.
-                    handles.close();
-                    return;
-                };
-                holding
+                let next = handles.first_from(place).map(|(handle, _)| handle);
+                match next.and_then(|handle| Some((handle, handles.remove(handle).ok()?))) {
+                    Some((handle, holding)) => {
+                        place = HandleTable::<Holding<P>>::behind(handle);
+                        holding
+                    }
+                    // What it was given meanwhile may be in front.
+                    None if place > 0 => {
+                        place = 0;
+                        continue;
+                    }
+                    None => {
+                        // Whoever is about to give it something finds that it has ended.
+                        handles.close();
+                        return;
+                    }
+                }
             };
             self.server.cut(&holding.grant, true, Event::SourceExited);
             if let Resource::Region(region) = &holding.grant.resource

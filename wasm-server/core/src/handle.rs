@@ -152,10 +152,13 @@ impl<T> HandleTable<T> {
             })
     }
 
-    /// The first value behind this place of the table, which is counted from 0.
+    /// The first value from this place of the table on, which is counted from 0.
     pub fn first_from(&self, index: u32) -> Option<(Handle, &T)> {
-        self.iter()
-            .find(|(handle, _)| handle.0 & INDEX_MASK >= index)
+        let entries = self.entries.get(index as usize..)?;
+        entries.iter().zip(index..).find_map(|(entry, index)| {
+            let handle = Handle(entry.generation << INDEX_BITS | index);
+            Some((handle, entry.value.as_ref()?))
+        })
     }
 
     /// The place of the table behind a handle's.
