@@ -99,14 +99,15 @@ impl Mailbox {
         RING.take_overflow()
     }
 
-    /// Sleeps until this task is woken, and takes that id; other ids before it are thrown away.
+    /// Sleeps until this task is woken, and takes that id; other ids before it are thrown away. Returns as
+    /// well when ids were dropped, of which it may have been one.
     ///
     /// # Errors
     /// As [`Mailbox::wait`].
     pub fn wait_for(&mut self, task: Task) -> Result<(), Error> {
         loop {
             self.wait(Instant::NEVER)?;
-            if self.drain().any(|id| id == task) {
+            if self.drain().any(|id| id == task) || self.overflowed() {
                 return Ok(());
             }
         }
