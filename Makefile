@@ -46,7 +46,7 @@ PROGRAMS := sel4-loader root-task wasm-server
 TEST_PROGRAMS := kernel-tests
 # Guests, one a package of the same name; the last are for tests, and in no image but theirs.
 GUESTS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard guests/demos/*/Cargo.toml guests/bench/*/Cargo.toml)))
-TEST_GUESTS := hostile warden cycles
+TEST_GUESTS := hostile warden channels cycles library rpc
 # Packages that are built and tested on the host are Cargo.toml's default-members.
 
 AARCH64 := --target aarch64-unknown-none -Zbuild-std=core,alloc,compiler_builtins \
@@ -75,7 +75,7 @@ IMAGE         := $(BUILD)/atoll.elf
 help:
 	@echo 'make run      boot the system that SPEC describes in QEMU (Ctrl-A X ends it)'
 	@echo 'make test     all checks and tests, as continuous integration runs them'
-	@echo 'make fuzz     run random hostcalls against the server on Linux, for SECONDS with SEED'
+	@echo 'make fuzz     a hostile peer of channels, and random hostcalls, for SECONDS each with SEED'
 	@echo 'make bench    count the instructions of what matters; also written to build/bench.json'
 	@echo 'make image    only build the boot image, build/atoll.elf'
 	@echo 'make kernel   only build the kernel'
@@ -222,7 +222,7 @@ reproducible: | setup
 TARGET_LIBS := root-task sel4-loader
 
 # Packages of which models are checked. Their atomics and locks are loom's then, so they are built apart.
-MODELLED := wasm-lock wasm-state
+MODELLED := userland wasm-lock wasm-state
 
 # Some look at the guests as they were built, and run them on the host.
 unit-tests: $(GUEST_FILES) $(TEST_GUEST_FILES)
@@ -234,7 +234,11 @@ unit-tests: $(GUEST_FILES) $(TEST_GUEST_FILES)
 	@RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/loom \
 		$(CARGO) test --profile tool $(MODELLED:%=-p %) --lib
 
+# The channel's is a test of the guest library: it changes memory between any two accesses of the ends.
 fuzz: | setup
+	$(call say,fuzzing the channels for $(SECONDS) s)
+	@ATOLL_FUZZ_SECONDS=$(SECONDS) ATOLL_FUZZ_SEED=$(SEED) \
+		$(CARGO) test --quiet --profile tool -p userland --lib survives_a_hostile_peer -- --nocapture
 	$(call say,fuzzing the hostcalls for $(SECONDS) s)
 	@$(CARGO) build --quiet --profile tool --bin hostcall-fuzz
 	@$(CARGO_TARGET_DIR)/tool/hostcall-fuzz --seconds $(SECONDS) --seed $(SEED) --crashes $(BUILD)/fuzz

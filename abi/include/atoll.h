@@ -648,7 +648,10 @@ int64_t atoll_process_wait(atoll_handle process, uint64_t deadline);
 ATOLL_IMPORT("atoll::process", "stop")
 int64_t atoll_process_stop(atoll_handle process, uint64_t grace);
 
-/** Has `task` put into the mailbox at every change of the process's state. Needs the right to read. */
+/**
+ * Has `task` put into the mailbox at every change of the process's state, and when the handle is
+ * lost. Needs the right to read.
+ */
 ATOLL_IMPORT("atoll::process", "watch")
 int64_t atoll_process_watch(atoll_handle process, uint32_t task);
 
@@ -740,6 +743,13 @@ ATOLL_IMPORT("atoll::shm", "size")
 int64_t atoll_shm_size(atoll_handle handle);
 
 /**
+ * Whether this process holds the region, too: false once it has ended, or has lost its last handle
+ * and its windows. Needs the right to read. Answers: bool.
+ */
+ATOLL_IMPORT("atoll::shm", "holds")
+int64_t atoll_shm_holds(atoll_handle handle, atoll_pid process);
+
+/**
  * Copies `len` bytes at `offset` of the region to `buffer`, without a window. Needs the right to
  * read.
  */
@@ -755,24 +765,30 @@ int64_t atoll_shm_write(atoll_handle handle, uint32_t offset, const void *buffer
 
 /* ---- atoll::wake: needs the grant wake */
 
-/** Says where the guest's mailbox is (see `abi::mailbox`). */
+/**
+ * Says where the guest's mailbox is (see `abi::mailbox`). It is empty then, but for the stop task
+ * if the guest was asked to stop.
+ */
 ATOLL_IMPORT("atoll::wake", "register")
 int64_t atoll_wake_register(void *mailbox);
 
 /**
- * Has `task` put into the mailbox whenever somebody else rings the region's doorbell, and when the
- * handle is lost. Needs the right to read.
+ * Has `task` put into the mailbox whenever somebody else rings one of these bells of the region, a
+ * process that held the region no longer does, or the handle is lost. Needs the right to read.
  */
 ATOLL_IMPORT("atoll::wake", "listen")
-int64_t atoll_wake_listen(atoll_handle handle, uint32_t task);
+int64_t atoll_wake_listen(atoll_handle handle, uint32_t task, uint32_t bells);
 
 /** Takes that back. */
 ATOLL_IMPORT("atoll::wake", "unlisten")
 int64_t atoll_wake_unlisten(atoll_handle handle);
 
-/** Rings the region's doorbell: wakes every other listener. Needs the right to write. */
+/**
+ * Rings these bells of the region, at least one: wakes every other listener to one of them. Needs
+ * the right to write.
+ */
 ATOLL_IMPORT("atoll::wake", "notify")
-int64_t atoll_wake_notify(atoll_handle handle);
+int64_t atoll_wake_notify(atoll_handle handle, uint32_t bells);
 
 /**
  * Sleeps until the mailbox has an id or the monotonic clock reaches `deadline` (nanoseconds; all
@@ -780,6 +796,13 @@ int64_t atoll_wake_notify(atoll_handle handle);
  */
 ATOLL_IMPORT("atoll::wake", "wait")
 int64_t atoll_wake_wait(uint64_t deadline);
+
+/**
+ * As `notify`, then as `wait`: what a guest does that sends and then sleeps. If the ring is
+ * refused, it does not sleep. Answers: u32.
+ */
+ATOLL_IMPORT("atoll::wake", "notify_wait")
+int64_t atoll_wake_notify_wait(atoll_handle handle, uint32_t bells, uint64_t deadline);
 
 /* ---- atoll::time: needs the grant time */
 
@@ -852,7 +875,10 @@ int64_t atoll_singleton_lookup(atoll_handle service);
 ATOLL_IMPORT("atoll::singleton", "generation")
 int64_t atoll_singleton_generation(atoll_handle service);
 
-/** Has `task` put into the mailbox at every change of the provider. Needs the right to read. */
+/**
+ * Has `task` put into the mailbox at every change of the provider, and when the handle is lost.
+ * Needs the right to read.
+ */
 ATOLL_IMPORT("atoll::singleton", "watch")
 int64_t atoll_singleton_watch(atoll_handle service, uint32_t task);
 

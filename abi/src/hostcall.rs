@@ -79,6 +79,19 @@ impl Answer for () {
     }
 }
 
+impl Answer for bool {
+    fn to_answer(self) -> u64 {
+        self.into()
+    }
+    fn from_answer(answer: u64) -> Option<Self> {
+        match answer {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+}
+
 macro_rules! numbers {
     ($($ty:ty: $raw:ty, |$value:ident| $to:expr, |$number:ident| $from:expr;)+) => {$(
         impl Wire for $ty {
@@ -149,5 +162,7 @@ mod tests {
         assert_eq!(from_wire::<u32>(i64::MIN), Err(Error::InvalidArgument));
         assert_eq!(from_wire::<u32>(i64::MAX), Err(Error::InvalidArgument));
         assert_eq!(from_wire::<Rights>(8), Err(Error::InvalidArgument));
+        assert_eq!(from_wire::<bool>(to_wire(Ok(true))), Ok(true));
+        assert_eq!(from_wire::<bool>(2), Err(Error::InvalidArgument));
     }
 }

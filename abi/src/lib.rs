@@ -10,6 +10,7 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+pub mod channel;
 pub mod describe;
 mod error;
 mod group;

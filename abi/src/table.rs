@@ -57,7 +57,7 @@ macro_rules! for_each_hostcall {
                     fn wait(process: Handle, deadline: u64) -> u64;
                     /// Asks the process to stop (it finds the stop task in its mailbox) and ends it by force when `grace` nanoseconds have passed. Needs the right to write.
                     fn stop(process: Handle, grace: u64) -> ();
-                    /// Has `task` put into the mailbox at every change of the process's state. Needs the right to read.
+                    /// Has `task` put into the mailbox at every change of the process's state, and when the handle is lost. Needs the right to read.
                     fn watch(process: Handle, task: u32) -> ();
                     /// The state it is in. Needs the right to read.
                     fn state(process: Handle) -> ProcessState;
@@ -91,6 +91,8 @@ macro_rules! for_each_hostcall {
                     fn detach(address: u32) -> ();
                     /// Bytes of the region.
                     fn size(handle: Handle) -> u32;
+                    /// Whether this process holds the region, too: false once it has ended, or has lost its last handle and its windows. Needs the right to read.
+                    fn holds(handle: Handle, process: Pid) -> bool;
                     /// Copies `len` bytes at `offset` of the region to `buffer`, without a window. Needs the right to read.
                     fn read(handle: Handle, offset: u32, buffer: u32, len: u32) -> ();
                     /// Copies `len` bytes at `buffer` to `offset` of the region, without a window. Needs the right to write.
@@ -100,16 +102,18 @@ macro_rules! for_each_hostcall {
             }
             group Wake wake "atoll::wake" {
                 scalar {
-                    /// Says where the guest's mailbox is (see `abi::mailbox`).
+                    /// Says where the guest's mailbox is (see `abi::mailbox`). It is empty then, but for the stop task if the guest was asked to stop.
                     fn register(mailbox: u32) -> ();
-                    /// Has `task` put into the mailbox whenever somebody else rings the region's doorbell, and when the handle is lost. Needs the right to read.
-                    fn listen(handle: Handle, task: u32) -> ();
+                    /// Has `task` put into the mailbox whenever somebody else rings one of these bells of the region, a process that held the region no longer does, or the handle is lost. Needs the right to read.
+                    fn listen(handle: Handle, task: u32, bells: u32) -> ();
                     /// Takes that back.
                     fn unlisten(handle: Handle) -> ();
-                    /// Rings the region's doorbell: wakes every other listener. Needs the right to write.
-                    fn notify(handle: Handle) -> ();
+                    /// Rings these bells of the region, at least one: wakes every other listener to one of them. Needs the right to write.
+                    fn notify(handle: Handle, bells: u32) -> ();
                     /// Sleeps until the mailbox has an id or the monotonic clock reaches `deadline` (nanoseconds; all ones: never); answers the number of ids.
                     fn wait(deadline: u64) -> u32;
+                    /// As `notify`, then as `wait`: what a guest does that sends and then sleeps. If the ring is refused, it does not sleep.
+                    fn notify_wait(handle: Handle, bells: u32, deadline: u64) -> u32;
                 }
                 message {}
             }
@@ -148,7 +152,7 @@ macro_rules! for_each_hostcall {
                     fn lookup(service: Handle) -> Handle;
                     /// How often the provider has changed. Needs the right to read.
                     fn generation(service: Handle) -> u32;
-                    /// Has `task` put into the mailbox at every change of the provider. Needs the right to read.
+                    /// Has `task` put into the mailbox at every change of the provider, and when the handle is lost. Needs the right to read.
                     fn watch(service: Handle, task: u32) -> ();
                 }
                 message {}

@@ -22,15 +22,40 @@ const LIMIT: Duration = Duration::from_secs(300);
 const DONE: &str = "done";
 
 /// What is measured, with its unit and the operation that it is compared with.
-const BENCHMARKS: [(&str, &str, Option<&str>); 29] = [
+const BENCHMARKS: [(&str, &str, Option<&str>); 50] = [
     ("boot_to_guest", INSTRUCTIONS, None),
     ("signal_wait_bare", INSTRUCTIONS, None),
+    ("signal_wait_joined_bare", INSTRUCTIONS, None),
     ("thread_start_bare", INSTRUCTIONS, None),
     ("thread_stop_bare", INSTRUCTIONS, None),
     ("frame_map_bare", INSTRUCTIONS, None),
     ("frame_unmap_bare", INSTRUCTIONS, None),
     ("timer_bare", INSTRUCTIONS, None),
     ("wake_pingpong", INSTRUCTIONS, Some("signal_wait_bare")),
+    (
+        "wake_pingpong_separate",
+        INSTRUCTIONS,
+        Some("signal_wait_bare"),
+    ),
+    ("request_reply", INSTRUCTIONS, Some("signal_wait_bare")),
+    ("request_reply_64b", INSTRUCTIONS, None),
+    ("rpc_call", INSTRUCTIONS, Some("signal_wait_bare")),
+    ("rpc_call_8", INSTRUCTIONS, None),
+    ("rpc_call_8_p99", INSTRUCTIONS, None),
+    ("rtrb_64b", INSTRUCTIONS, None),
+    ("rtrb_4k", INSTRUCTIONS, None),
+    ("channel_16b", INSTRUCTIONS, None),
+    ("channel_64b", INSTRUCTIONS, Some("rtrb_64b")),
+    ("channel_256b", INSTRUCTIONS, None),
+    ("channel_1k", INSTRUCTIONS, None),
+    ("channel_4k", INSTRUCTIONS, Some("rtrb_4k")),
+    ("channel_16k", INSTRUCTIONS, None),
+    ("channel_64k", INSTRUCTIONS, None),
+    ("channel_in_place", INSTRUCTIONS, None),
+    ("channel_many_1", INSTRUCTIONS, None),
+    ("channel_many_2", INSTRUCTIONS, None),
+    ("channel_many_4", INSTRUCTIONS, None),
+    ("channel_many_8", INSTRUCTIONS, None),
     ("hostcall_scalar", INSTRUCTIONS, None),
     ("hostcall_postcard", INSTRUCTIONS, Some("hostcall_scalar")),
     ("shm_attach_page", INSTRUCTIONS, Some("frame_map_bare")),
@@ -256,41 +281,27 @@ fn grouped(number: u64) -> String {
 mod tests {
     use super::*;
 
-    const RUN: &str = "root task: bench.cdl with 9 objects\n\
-        bench signal_wait_bare 1650\n\
-        bench thread_start_bare 4500\n\
-        bench thread_stop_bare 2000\n\
-        bench frame_map_bare 1000\n\
-        bench frame_unmap_bare 800\n\
-        bench timer_bare 700\n\
-        [    0.007000] bench: bench boot_to_guest 6999888\n\
-        [    0.010000] bench-calls: bench hostcall_scalar 60\n\
-        [    0.015000] bench-calls: bench hostcall_postcard 120\n\
-        [    0.020000] bench-ping: bench wake_pingpong 1980\n\
-        [    0.021000] bench-shm: bench shm_attach_page 500\n\
-        [    0.022000] bench-timers: bench timer_set 70\n\
-        [    0.022000] bench-timers: bench timer_cancel 80\n\
-        [    0.022000] bench-timers: bench timer_fire 1700\n\
-        [    0.030000] bench-start: bench guest_start 9000\n\
-        [    0.030000] bench-start: bench guest_stop 8000\n\
-        bench step_start_space 1000\n\
-        bench step_start_configure 1000\n\
-        bench step_start_prepare 1000\n\
-        bench step_start_launch 1000\n\
-        bench step_start_store 1000\n\
-        bench step_start_memory 1000\n\
-        bench step_run 3000\n\
-        bench step_stop_schedule 5000\n\
-        bench step_stop_revoke 2000\n\
-        bench step_stop_place 1000\n\
-        bench life_leaves_heap 0\n\
-        bench life_leaves_slots 0\n\
-        [    0.036000] bench-kill: bench kill_spinner 10000\n\
-        [    0.040000] bench: bench done\n";
+    /// What a run prints: the kernel's figures without a name in front, as those that the server measures, and
+    /// for all but some the value 1000.
+    fn run() -> String {
+        let mut text = String::from("root task: bench.cdl with 9 objects\n");
+        for (name, ..) in BENCHMARKS {
+            let line = match name {
+                "signal_wait_bare" => "bench signal_wait_bare 1650".into(),
+                "boot_to_guest" => "[    0.007000] bench: bench boot_to_guest 6999888".into(),
+                "wake_pingpong" => "[    0.020000] bench-ping: bench wake_pingpong 1980".into(),
+                "guest_stop" => "[    0.030000] bench-start: bench guest_stop 8000".into(),
+                _ => format!("[    0.010000] bench-some: bench {name} 1000"),
+            };
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text + "[    0.040000] bench: bench done\n"
+    }
 
     #[test]
     fn results_are_found_and_compared() {
-        let rows = rows(RUN).unwrap();
+        let rows = rows(&run()).unwrap();
         assert_eq!(rows.len(), BENCHMARKS.len());
         let wake = Row {
             name: "wake_pingpong",
@@ -314,9 +325,9 @@ mod tests {
 
     #[test]
     fn runs_that_differ_are_no_result() {
-        let first = rows(RUN).unwrap();
+        let first = rows(&run()).unwrap();
         assert!(compare(&first, &first).is_ok());
-        let second = rows(&RUN.replace("wake_pingpong 1980", "wake_pingpong 1981")).unwrap();
+        let second = rows(&run().replace("wake_pingpong 1980", "wake_pingpong 1981")).unwrap();
         assert_eq!(
             compare(&first, &second).unwrap_err().to_string(),
             "two runs differ in `wake_pingpong`: 1980 and 1981"
@@ -325,7 +336,7 @@ mod tests {
 
     #[test]
     fn json_has_null_where_nothing_is_compared() {
-        let json = serde_json::to_value(rows(RUN).unwrap()).unwrap();
+        let json = serde_json::to_value(rows(&run()).unwrap()).unwrap();
         let first = serde_json::json!({
             "name": "boot_to_guest", "unit": "instructions", "value": 6_999_888,
             "baseline_name": null, "baseline": null, "ratio": null,
@@ -337,25 +348,26 @@ mod tests {
     fn a_run_that_is_not_whole_is_no_result() {
         let error = |text: &str| rows(text).unwrap_err().to_string();
         assert_eq!(
-            error(&RUN.replace("bench hostcall_scalar 60", "no result")),
+            error(&run().replace("bench hostcall_scalar 1000", "no result")),
             "`hostcall_scalar` was not measured"
         );
         assert_eq!(
-            error(&RUN.replace("guest_stop", "guest_start")),
+            error(&run().replace("guest_stop", "guest_start")),
             "`guest_start` was measured twice in one run"
         );
         assert_eq!(
-            error(&RUN.replace("guest_stop", "tea_break")),
+            error(&run().replace("guest_stop", "tea_break")),
             "`tea_break 8000` is no benchmark that is known here"
         );
         assert_eq!(
             error(&format!(
-                "{RUN}[    0.050000] bench-ping: error: failed: trap: unreachable\n"
+                "{}[    0.050000] bench-ping: error: failed: trap: unreachable\n",
+                run()
             )),
             "a benchmark failed: bench-ping: failed: trap: unreachable"
         );
         assert_eq!(
-            error(&RUN.replace("bare 1650", "bare 0")),
+            error(&run().replace("bare 1650", "bare 0")),
             "`signal_wait_bare` is 0, and `wake_pingpong` is compared with it"
         );
     }

@@ -70,6 +70,12 @@ pub fn default_path() -> PathBuf {
     ))
 }
 
+/// Where the spec of a demo is.
+pub fn demo_path(demo: &str) -> PathBuf {
+    let specs = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../capdl/specs"));
+    specs.join(format!("demo-{demo}.cdl"))
+}
+
 /// Where a spec of the system tests is.
 pub fn test_path(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/specs")).join(name)

@@ -20,8 +20,8 @@ const COMMON: &str = r#"
     (import "atoll::shm" "attach" (func $attach_wide (param i32 i32) (result i64)))
     (import "atoll::shm" "detach" (func $detach (param i32) (result i64)))
     (import "atoll::wake" "register" (func $register (param i32) (result i64)))
-    (import "atoll::wake" "listen" (func $listen (param i32 i32) (result i64)))
-    (import "atoll::wake" "notify" (func $notify (param i32) (result i64)))
+    (import "atoll::wake" "listen" (func $listen (param i32 i32 i32) (result i64)))
+    (import "atoll::wake" "notify" (func $notify (param i32 i32) (result i64)))
     (import "atoll::wake" "wait" (func $wait (param i64) (result i64)))
     (memory (export "memory") 1)
     (data (i32.const 8) "fine")
@@ -37,7 +37,7 @@ const COMMON: &str = r#"
     ;; The first handle of a guest, its link: index 0, generation 1.
     (func $open
         (drop (call $register (i32.const 64)))
-        (drop (call $listen (i32.const 4096) (i32.const 1)))
+        (drop (call $listen (i32.const 4096) (i32.const 1) (i32.const 1)))
         (global.set $link (call $attach (i32.const 4096) (i32.const 3))))
     (func $until (param $value i32)
         (block (loop
@@ -47,7 +47,7 @@ const COMMON: &str = r#"
             (br 0))))
     (func $say (param $value i32)
         (i32.atomic.store (global.get $link) (local.get $value))
-        (drop (call $notify (i32.const 4096))))"#;
+        (drop (call $notify (i32.const 4096) (i32.const 1))))"#;
 
 /// Boots these guests, each a name and the body of its entry point.
 fn boot(scratch: &Scratch, guests: &[(&str, &str)]) -> Machine {
@@ -186,7 +186,7 @@ fn a_region_goes_with_the_guest_that_paid_for_it() {
         ;; The answer is the length of the handle, the second that this guest has.
         (call $assert (i64.eq (call $accept (i32.const 128) (i32.const 16) (i32.const 2048)) (i64.const 2)))
         (local.set $handle (i32.const 4097))
-        (drop (call $listen (local.get $handle) (i32.const 2)))
+        (drop (call $listen (local.get $handle) (i32.const 2) (i32.const 1)))
         (local.set $page (call $attach (local.get $handle) (i32.const 3)))
         (call $assert (i32.eq (i32.atomic.load (local.get $page)) (i32.const 40)))
         (call $say (i32.const 2))
@@ -199,7 +199,7 @@ fn a_region_goes_with_the_guest_that_paid_for_it() {
         (i32.atomic.store (local.get $page) (i32.const 5))
         (memory.fill (local.get $page) (i32.const 1) (i32.const 65536))
         ;; Revoked
-        (call $assert (i64.eq (call $notify (local.get $handle)) (i64.const -7)))
+        (call $assert (i64.eq (call $notify (local.get $handle) (i32.const 1)) (i64.const -7)))
         (call $fine)";
     let machine = boot(&scratch, &[("owner", owner), ("orphan", orphan)]);
     machine.expect("orphan: fine", SECONDS);

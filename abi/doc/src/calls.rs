@@ -115,9 +115,19 @@ const FURTHER: &[(Group, &str, &[Error])] = &[
     (
         Group::Wake,
         "listen",
-        &[Error::TooMany, Error::TooManyListeners],
+        &[
+            Error::TooMany,
+            Error::InvalidArgument,
+            Error::TooManyListeners,
+        ],
     ),
     (Group::Wake, "unlisten", &[Error::NotFound]),
+    (Group::Wake, "notify", &[Error::InvalidArgument]),
+    (
+        Group::Wake,
+        "notify_wait",
+        &[Error::Denied, Error::InvalidArgument],
+    ),
     (Group::Time, "at", &[Error::TooManyTimers]),
     (
         Group::Sessions,

@@ -59,6 +59,7 @@ reply's length or an error. It is written `name(Request) -> Reply`. Addresses ar
 |---|---|
 | `u32`, `Handle`, `Pid`, `Rights`, `Groups`, and what is [numbered](#numbers) | `i32`, unsigned |
 | `u64`, `TimerId` | `i64`, unsigned |
+| `bool` | as an answer 1 if it is so, else 0 |
 | `()` | nothing; as an answer 0 |
 
 Misuse, an address outside the memory or a message that does not decode, ends the guest. Everything else that a

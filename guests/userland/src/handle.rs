@@ -5,36 +5,63 @@
 //! [`Process`](crate::process::Process), a [`Session`](crate::session::Session) or a
 //! [`Service`](crate::singleton::Service). To drop the value is not to give the capability up: it stays
 //! in the guest's table until [`Capability::close`], or until it is taken away, of which a [`notice`]
-//! tells. One with the right to grant can be handed on: as a [`Token`], or to another process by name.
+//! tells. One with the right to grant can be handed on: as a [`Token`], or to another process by name. See the
+//! example of [`Capability`].
 
 use core::fmt;
 
-#[cfg(target_family = "wasm")]
 pub use atoll_abi::message::{Event, HandleInfo, Notice};
 use atoll_abi::{Handle, Rights, message::Kind};
 
-use crate::time::Instant;
-#[cfg(target_family = "wasm")]
-use crate::{Error, sys::calls, wake::Task};
+use crate::{Error, sys::calls, task, time::Instant, wake::Task};
 
 /// What a handle of the guest's table designates.
+///
+/// ```no_run
+/// use userland::{Error, Rights, handle::{self, Capability, Terms, Token}, info, shm::Region};
+///
+/// /// Makes what another guest can take up once: a capability to read.
+/// fn offer(region: &Region) -> Result<Token, Error> {
+///     info!("handle {:?} allows {:?}", region.handle(), region.rights()?);
+///     region.share(Terms::once(Rights::READ))
+/// }
+///
+/// /// What the other guest does.
+/// fn use_it(token: &Token) -> Result<(), Error> {
+///     let region: Region = handle::accept(token)?;
+///     region.read_at(0, &mut [0; 16])?;
+///     region.close()
+/// }
+/// ```
 pub trait Capability: Sized {
     /// What kind of thing it is for.
+    ///
+    /// ```
+    /// use userland::{handle::Capability, introspect::Kind, shm::Region};
+    ///
+    /// assert_eq!(Region::KIND, Kind::Region);
+    /// ```
     const KIND: Kind;
 
     /// The capability behind this handle, which is not asked about: one of another kind shows at the
-    /// first call, as [`Error::WrongKind`](crate::Error::WrongKind).
+    /// first call, as [`Error::WrongKind`].
+    ///
+    /// ```
+    /// use userland::{Handle, handle::Capability, shm::Region};
+    ///
+    /// let region = Region::from_handle(Handle(7));
+    /// assert_eq!(region.handle(), Handle(7));
+    /// ```
     fn from_handle(handle: Handle) -> Self;
 
-    /// Its handle.
+    /// Its handle. See the example of [`Capability::from_handle`].
     fn handle(&self) -> Handle;
 
     /// Gives it up, and takes back all that was derived from it. One that was lost has a place in the
-    /// table, too, until it is closed.
+    /// table, too, until it is closed. See the example of [`Capability`].
     ///
     /// # Errors
     /// [`Error::BadHandle`].
-    #[cfg(target_family = "wasm")]
     fn close(self) -> Result<(), Error> {
         calls::handle::close(self.handle())
     }
@@ -42,20 +69,27 @@ pub trait Capability: Sized {
     /// Takes back all that was derived from it: by tokens, by grants, by starting processes with it.
     /// Whoever holds that gets a notice, windows show private zeros, waiters wake. This one stays.
     ///
+    /// ```no_run
+    /// use userland::{Error, handle::Capability, shm::Region};
+    ///
+    /// /// From now on this guest is the only one to see it.
+    /// fn keep_to_oneself(region: &Region) -> Result<(), Error> {
+    ///     region.revoke()
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BadHandle`], [`Error::Revoked`].
-    #[cfg(target_family = "wasm")]
     fn revoke(&self) -> Result<(), Error> {
         calls::handle::revoke(self.handle())
     }
 
-    /// Makes a token for it.
+    /// Makes a token for it. See the example of [`Capability`].
     ///
     /// # Errors
     /// [`Error::Denied`] without the right to grant, or for rights that it has not;
     /// [`Error::TooManyTokens`], [`Error::TooMany`], [`Error::InvalidArgument`] for no uses,
     /// [`Error::Revoked`].
-    #[cfg(target_family = "wasm")]
     fn share(&self, terms: Terms) -> Result<Token, Error> {
         calls::handle::share(&atoll_abi::message::ShareRequest {
             handle: self.handle(),
@@ -66,20 +100,27 @@ pub trait Capability: Sized {
         .map(|token| Token(token.bytes))
     }
 
-    /// What it allows.
+    /// What it allows. See the example of [`Capability`].
     ///
     /// # Errors
     /// [`Error::BadHandle`], [`Error::Revoked`].
-    #[cfg(target_family = "wasm")]
     fn rights(&self) -> Result<Rights, Error> {
         calls::handle::rights(self.handle())
     }
 
     /// What the server knows of the handle; of one that was lost, how.
     ///
+    /// ```no_run
+    /// use userland::{Error, handle::Capability, info, shm::Region};
+    ///
+    /// fn explain(region: &Region) -> Result<(), Error> {
+    ///     info!("{:?}", region.handle_info()?);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BadHandle`].
-    #[cfg(target_family = "wasm")]
     fn handle_info(&self) -> Result<HandleInfo, Error> {
         calls::handle::info(&self.handle())
     }
@@ -105,6 +146,21 @@ macro_rules! capability {
 pub(crate) use capability;
 
 /// On what terms a capability is shared.
+///
+/// ```
+/// use core::time::Duration;
+/// use userland::{Rights, handle::Terms, time::Instant};
+///
+/// /// For three to read, for a minute.
+/// fn terms() -> Terms {
+///     Terms {
+///         rights: Rights::READ,
+///         uses: 3,
+///         expires: Some(Instant::now() + Duration::from_secs(60)),
+///     }
+/// }
+/// # assert_eq!(terms().uses, 3);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// What the token gives, at most.
@@ -116,7 +172,7 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// These rights, for one to take up, without an end.
+    /// These rights, for one to take up, without an end. See the example of [`Capability`].
     pub const fn once(rights: Rights) -> Self {
         Self {
             rights,
@@ -128,33 +184,52 @@ impl Terms {
 
 /// Stands for a capability that one guest gives another. Whoever knows its bits, which nobody can
 /// guess, can take the capability up.
+///
+/// ```
+/// use userland::handle::Token;
+///
+/// let bytes = [7; Token::BYTES];
+/// let token = Token::from_bytes(bytes);
+/// assert_eq!(token.to_bytes(), bytes);
+/// assert_eq!(format!("{token:?}"), "Token(..)", "a secret");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token([u8; Token::BYTES]);
 
 impl Token {
-    /// Bytes of a token.
+    /// Bytes of a token. See the example of [`Token`].
     pub const BYTES: usize = 16;
 
-    /// A token that came as bytes.
+    /// A token that came as bytes. See the example of [`Token`].
     pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to hand over.
+    /// The bytes to hand over. See the example of [`Token`].
     pub const fn to_bytes(&self) -> [u8; Self::BYTES] {
         self.0
     }
 
     /// Makes it worthless. What was taken up with it stays.
     ///
+    /// ```no_run
+    /// use userland::{Error, handle::Token};
+    ///
+    /// /// If nobody has taken it up by now, nobody will.
+    /// fn take_back(token: Token) -> Result<(), Error> {
+    ///     match token.withdraw() {
+    ///         Err(Error::BadToken) => Ok(()), // somebody has
+    ///         other => other,
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BadToken`] if it is none, or not of this guest.
-    #[cfg(target_family = "wasm")]
     pub fn withdraw(self) -> Result<(), Error> {
         calls::handle::withdraw(&self.wire())
     }
 
-    #[cfg(target_family = "wasm")]
     const fn wire(&self) -> atoll_abi::message::Token {
         atoll_abi::message::Token { bytes: self.0 }
     }
@@ -168,17 +243,16 @@ impl fmt::Debug for Token {
 }
 
 /// Takes up what a token stands for. One for something else than a `T` is used up, too.
+/// See the example of [`Capability`].
 ///
 /// # Errors
 /// [`Error::BadToken`] if there is no such token, or it was used up; [`Error::WrongKind`],
 /// [`Error::TooManyHandles`], [`Error::TooMany`], [`Error::NotEntitled`].
-#[cfg(target_family = "wasm")]
 pub fn accept<T: Capability>(token: &Token) -> Result<T, Error> {
     of_kind(calls::handle::accept(&token.wire())?)
 }
 
 /// The capability behind a handle that just came; closed again if it is for something else.
-#[cfg(target_family = "wasm")]
 pub(crate) fn of_kind<T: Capability>(handle: Handle) -> Result<T, Error> {
     let kind = calls::handle::info(&handle).map(|info| info.kind);
     match kind {
@@ -193,18 +267,86 @@ pub(crate) fn of_kind<T: Capability>(handle: Handle) -> Result<T, Error> {
 
 /// Takes the next notice: of a capability that was given to this guest, or taken from it.
 ///
+/// ```no_run
+/// use userland::{Error, handle, info};
+///
+/// fn look() -> Result<(), Error> {
+///     while let Some(notice) = handle::notice()? {
+///         info!("{}: {:?}", notice.name, notice.event);
+///     }
+///     Ok(())
+/// }
+/// ```
+///
 /// # Errors
 /// None that a guest of this version meets.
-#[cfg(target_family = "wasm")]
 pub fn notice() -> Result<Option<Notice>, Error> {
     calls::handle::notice(&())
 }
 
-/// Has `task` put into the mailbox whenever there is a [`notice`].
+/// The notices, for a task to wait for. Needs the grant `wake`. There is one listener for them: this takes
+/// the place of an earlier [`watch`].
+///
+/// ```no_run
+/// use userland::{Error, handle, info};
+///
+/// async fn tell() -> Result<(), Error> {
+///     let mut notices = handle::notices()?;
+///     loop {
+///         let notice = notices.next().await?;
+///         info!("{}: {:?}", notice.name, notice.event);
+///     }
+/// }
+/// ```
 ///
 /// # Errors
 /// None that a guest of this version meets.
-#[cfg(target_family = "wasm")]
+pub fn notices() -> Result<Notices, Error> {
+    let come = task::Event::new();
+    watch(come.task())?;
+    Ok(Notices { come })
+}
+
+/// What [`notices`] answers. See the example of [`notices`].
+#[derive(Debug)]
+pub struct Notices {
+    come: task::Event,
+}
+
+impl Notices {
+    /// Waits for the next notice. See the example of [`notices`].
+    ///
+    /// # Errors
+    /// None that a guest of this version meets.
+    pub async fn next(&mut self) -> Result<Notice, Error> {
+        loop {
+            match notice()? {
+                Some(notice) => return Ok(notice),
+                None => self.come.wait().await,
+            }
+        }
+    }
+}
+
+/// Has `task` put into the mailbox whenever there is a [`notice`].
+///
+/// ```no_run
+/// use userland::{Error, handle, time::Instant, wake::{Mailbox, Task}};
+///
+/// /// For a guest without tasks; one with them awaits `handle::notices()`.
+/// fn first_notice(mailbox: &mut Mailbox) -> Result<handle::Notice, Error> {
+///     handle::watch(Task(3))?;
+///     loop {
+///         if let Some(notice) = handle::notice()? {
+///             return Ok(notice);
+///         }
+///         mailbox.wait_for(Task(3))?;
+///     }
+/// }
+/// ```
+///
+/// # Errors
+/// None that a guest of this version meets.
 pub fn watch(task: Task) -> Result<(), Error> {
     calls::handle::watch(task.0)
 }

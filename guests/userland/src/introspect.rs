@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What `ps`, `top` and benchmarks need. Needs the grant `introspect`.
+//! What `ps`, `top` and benchmarks need. Needs the grant `introspect`. See the example of [`processes`].
 
 pub use atoll_abi::message::{Echo, Holding, Kind, SystemInfo, Text};
 use atoll_abi::{Error, Handle, Pid, message::HoldingsRequest};
@@ -12,12 +12,32 @@ use crate::{
 
 /// The processor's cycle counter; where the machine counts instructions instead, those. 0 if the grant
 /// was taken away.
+///
+/// ```
+/// use userland::introspect::cycles;
+///
+/// fn cost(work: impl FnOnce()) -> u64 {
+///     let before = cycles();
+///     work();
+///     cycles() - before
+/// }
+/// # assert_eq!(cost(|| ()), 0);
+/// ```
 #[inline]
 pub fn cycles() -> u64 {
     calls::introspect::cycles().unwrap_or_default()
 }
 
 /// A scalar call that does nothing: what one costs.
+///
+/// ```
+/// use userland::introspect::{cycles, nothing};
+///
+/// let before = cycles();
+/// nothing();
+/// let cost = cycles() - before;
+/// # assert_eq!(cost, 0);
+/// ```
 #[inline]
 pub fn nothing() {
     // Refused only when the grant was taken away, which is nothing, too.
@@ -25,6 +45,16 @@ pub fn nothing() {
 }
 
 /// A message call that answers what it gets: what one costs.
+///
+/// ```no_run
+/// use userland::{Error, introspect::{self, Echo}};
+///
+/// fn check() -> Result<(), Error> {
+///     let message = Echo { number: 7, text: Default::default() };
+///     assert_eq!(introspect::echo(&message)?, message);
+///     Ok(())
+/// }
+/// ```
 ///
 /// # Errors
 /// [`Error::NotGranted`] if the grant was taken away.
@@ -34,6 +64,18 @@ pub fn echo(message: &Echo) -> Result<Echo, Error> {
 }
 
 /// Every process, in the order of their ids.
+///
+/// ```no_run
+/// use userland::{Error, info, introspect};
+///
+/// fn ps() -> Result<(), Error> {
+///     for process in introspect::processes() {
+///         let process = process?;
+///         info!("{} {} {:?}", process.pid.0, process.name, process.state);
+///     }
+///     Ok(())
+/// }
+/// ```
 pub fn processes() -> impl Iterator<Item = Result<ProcessEntry, Error>> {
     list::entries(
         Pid::default(),
@@ -44,6 +86,14 @@ pub fn processes() -> impl Iterator<Item = Result<ProcessEntry, Error>> {
 
 /// What there is to know of a process.
 ///
+/// ```no_run
+/// use userland::{Error, Pid, introspect};
+///
+/// fn memory_of(pid: Pid) -> Result<u64, Error> {
+///     Ok(introspect::process(pid)?.usage.spent)
+/// }
+/// ```
+///
 /// # Errors
 /// [`Error::NotFound`] if there is none of this id.
 pub fn process(pid: Pid) -> Result<ProcessInfo, Error> {
@@ -51,6 +101,17 @@ pub fn process(pid: Pid) -> Result<ProcessInfo, Error> {
 }
 
 /// What a process holds, in the order of its table.
+///
+/// ```no_run
+/// use userland::{Error, Pid, info, introspect};
+///
+/// fn caps(pid: Pid) -> Result<(), Error> {
+///     for holding in introspect::holdings(pid) {
+///         info!("{:?}", holding?);
+///     }
+///     Ok(())
+/// }
+/// ```
 pub fn holdings(pid: Pid) -> impl Iterator<Item = Result<Holding, Error>> {
     list::entries(
         Handle::default(),
@@ -62,6 +123,16 @@ pub fn holdings(pid: Pid) -> impl Iterator<Item = Result<Holding, Error>> {
 }
 
 /// What the server uses.
+///
+/// ```no_run
+/// use userland::{Error, info, introspect};
+///
+/// fn top() -> Result<(), Error> {
+///     let system = introspect::system()?;
+///     info!("{} processes, {} timers", system.processes, system.timers);
+///     Ok(())
+/// }
+/// ```
 ///
 /// # Errors
 /// [`Error::NotGranted`] if the grant was taken away.

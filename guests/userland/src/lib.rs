@@ -2,17 +2,16 @@
 //! The guest library: what a program needs to be a guest of an Atoll process server.
 //!
 //! A guest is a `no_std` program for `wasm32-unknown-unknown` with one thread. It says where it
-//! begins with [`entrypoint!`], is told its arguments and capabilities by [`start`], and reaches the
+//! begins with [`entrypoint`], is told its arguments and capabilities by [`start`], and reaches the
 //! world through the other modules, one for each group of hostcalls. It imports only the calls it
 //! uses, and runs only if its spec grants their groups.
 //!
-//! ```ignore
+//! ```no_run
 //! #![no_std]
 //! #![no_main]
 //! #![forbid(unsafe_code)]
 //!
-//! userland::entrypoint!(main);
-//!
+//! #[userland::entrypoint]
 //! fn main() {
 //!     userland::info!("hello");
 //! }
@@ -22,42 +21,51 @@
 //! the global allocator. Nothing in here is `unsafe` for its users: unsafe code is in the module
 //! `sys`, and what others can write at the same time is only ever touched through atomics.
 //!
-//! For other targets than wasm only what needs no server is built: for unit tests.
+//! It is built for the machine that builds guests, too, for unit tests and for the examples in here.
+//! There is no server there, and every hostcall is refused with [`Error::NotGranted`].
 #![no_std]
-#![deny(unsafe_code)]
+#![deny(unsafe_code, missing_docs)]
+#![cfg_attr(
+    loom,
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "models need the ends of channels, and no more"
+    )
+)]
 #![cfg_attr(feature = "faults", feature(asm_experimental_arch))]
 
 extern crate alloc;
 
-#[cfg(any(test, target_family = "wasm"))]
+#[cfg(not(target_family = "wasm"))]
+extern crate std;
+
+#[cfg(all(test, not(loom)))]
+mod fake;
 mod list;
-#[cfg(any(test, target_family = "wasm"))]
 mod mailbox;
 mod sys;
-#[cfg(any(test, target_family = "wasm"))]
 mod text;
 
-pub mod exit;
-pub mod handle;
-pub mod shm;
-pub mod start;
-pub mod time;
-
-#[cfg(target_family = "wasm")]
+pub mod channel;
 pub mod console;
-#[cfg(target_family = "wasm")]
 pub mod entropy;
-#[cfg(target_family = "wasm")]
+pub mod exit;
+pub mod future;
+pub mod handle;
 pub mod introspect;
-#[cfg(target_family = "wasm")]
 pub mod log;
-#[cfg(target_family = "wasm")]
+#[cfg(not(loom))]
+pub mod port;
 pub mod process;
-#[cfg(target_family = "wasm")]
+#[cfg(not(loom))]
+pub mod rpc;
 pub mod session;
-#[cfg(target_family = "wasm")]
+pub mod shm;
 pub mod singleton;
-#[cfg(target_family = "wasm")]
+pub mod start;
+pub mod task;
+pub mod time;
 pub mod wake;
 
 #[cfg(all(target_family = "wasm", feature = "faults"))]
@@ -69,6 +77,35 @@ pub use atoll_abi::{
     Error, Group, Groups, Handle, Level, Limits, MAX_TEXT, PAGE, Pid, ProcessState, Rights,
 };
 
+/// Makes a function the one that the guest begins with. When it returns, the guest ends.
+///
+/// It may be `async`: then it is run by [`task::block_on`], and tasks that are not done when it returns are
+/// dropped. It may take what the guest was told, a [`Start`](start::Start). What it returns is a
+/// [`Termination`](exit::Termination): nothing, an exit code, or a result of one of them.
+///
+/// ```no_run
+/// #![no_main]
+///
+/// use core::time::Duration;
+/// use userland::{Error, info, start::Start, time::sleep};
+///
+/// #[userland::entrypoint]
+/// async fn main(start: Start) -> Result<(), Error> {
+///     info!("{} rests", start.name());
+///     sleep(Duration::from_secs(1)).await;
+///     Ok(())
+/// }
+/// ```
+///
+/// What cannot be one is refused when it is compiled:
+///
+/// ```compile_fail
+/// #![no_main]
+///
+/// #[userland::entrypoint]
+/// fn main(name: &str, rounds: u32) {}
+/// ```
+pub use userland_macros::entrypoint;
+
 #[doc(hidden)]
-#[cfg(target_family = "wasm")]
-pub use sys::entry::finish as __finish;
+pub use sys::entry::{finish as __finish, run as __run, with_start as __with_start};

@@ -43,6 +43,7 @@ impl<const N: usize> Ring<N> {
     }
 
     /// Takes the oldest id.
+    #[inline]
     pub(crate) fn take(&self) -> Option<u32> {
         let head = self.head.load(Ordering::Relaxed);
         // Acquire: the id was written before the tail.
@@ -58,6 +59,14 @@ impl<const N: usize> Ring<N> {
         Some(id)
     }
 
+    /// How many ids it has.
+    #[inline]
+    pub(crate) fn pending(&self) -> u32 {
+        let head = self.head.load(Ordering::Relaxed);
+        // Acquire: who sees the tail sees the ids.
+        self.tail.load(Ordering::Acquire).wrapping_sub(head)
+    }
+
     /// Takes every id unseen.
     pub(crate) fn clear(&self) {
         let tail = self.tail.load(Ordering::Acquire);
@@ -71,41 +80,40 @@ impl<const N: usize> Ring<N> {
 }
 
 #[cfg(test)]
+impl<const N: usize> Ring<N> {
+    /// What the server does.
+    pub(crate) fn put(&self, id: u32) {
+        assert_eq!(self.version.load(Ordering::Relaxed), mailbox::VERSION);
+        let capacity = self.capacity.load(Ordering::Relaxed);
+        let tail = self.tail.load(Ordering::Relaxed);
+        if tail.wrapping_sub(self.head.load(Ordering::Acquire)) >= capacity {
+            self.overflow.store(1, Ordering::Release);
+            return;
+        }
+        self.ids[(tail % capacity) as usize].store(id, Ordering::Relaxed);
+        self.tail.store(tail.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Whether this id waits, or may have been dropped.
+    pub(crate) fn may_hold(&self, id: u32) -> bool {
+        let head = self.head.load(Ordering::Relaxed);
+        let mut waiting = (0..self.pending()).map(|n| head.wrapping_add(n) as usize % N);
+        self.overflow.load(Ordering::Relaxed) != 0
+            || waiting.any(|place| self.ids[place].load(Ordering::Relaxed) == id)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What the server does, by the offsets of the ABI.
-    struct Server<'a, const N: usize> {
-        ring: &'a Ring<N>,
-        tail: u32,
-    }
-
-    impl<const N: usize> Server<'_, N> {
-        fn put(&mut self, id: u32) {
-            let ring = self.ring;
-            assert_eq!(ring.version.load(Ordering::Relaxed), mailbox::VERSION);
-            let capacity = ring.capacity.load(Ordering::Relaxed);
-            if self.tail.wrapping_sub(ring.head.load(Ordering::Acquire)) >= capacity {
-                ring.overflow.store(1, Ordering::Release);
-                return;
-            }
-            ring.ids[(self.tail % capacity) as usize].store(id, Ordering::Relaxed);
-            self.tail = self.tail.wrapping_add(1);
-            ring.tail.store(self.tail, Ordering::Release);
-        }
-    }
 
     #[test]
     fn ids_come_out_in_order_and_once() {
         let ring = Ring::<4>::new();
-        let mut server = Server {
-            ring: &ring,
-            tail: 0,
-        };
         assert_eq!(ring.take(), None);
         for round in 0..10 {
             for id in 0..4 {
-                server.put(10 * round + id);
+                ring.put(10 * round + id);
             }
             for id in 0..4 {
                 assert_eq!(ring.take(), Some(10 * round + id));
@@ -120,12 +128,8 @@ mod tests {
         let ring = Ring::<2>::new();
         ring.head.store(u32::MAX, Ordering::Relaxed);
         ring.tail.store(u32::MAX, Ordering::Relaxed);
-        let mut server = Server {
-            ring: &ring,
-            tail: u32::MAX,
-        };
-        server.put(1);
-        server.put(2);
+        ring.put(1);
+        ring.put(2);
         assert_eq!([ring.take(), ring.take()], [Some(1), Some(2)]);
         assert_eq!(ring.take(), None);
     }
@@ -133,12 +137,8 @@ mod tests {
     #[test]
     fn overflow_is_told_once() {
         let ring = Ring::<2>::new();
-        let mut server = Server {
-            ring: &ring,
-            tail: 0,
-        };
         for id in 1..=3 {
-            server.put(id);
+            ring.put(id);
         }
         assert!(ring.take_overflow());
         assert!(!ring.take_overflow());
@@ -148,15 +148,11 @@ mod tests {
     #[test]
     fn clearing_empties_it() {
         let ring = Ring::<2>::new();
-        let mut server = Server {
-            ring: &ring,
-            tail: 0,
-        };
-        server.put(1);
-        server.put(2);
+        ring.put(1);
+        ring.put(2);
         ring.clear();
         assert_eq!(ring.take(), None);
-        server.put(3);
+        ring.put(3);
         assert_eq!(ring.take(), Some(3));
     }
 }

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Other processes. Needs the grant `processes`.
 //!
-//! ```ignore
-//! let child = Command::guest("worker").arg("jobs=3").give("jobs", &jobs, Rights::READ).start()?;
-//! match child.wait()? {
-//!     Outcome::Exited(code) => info!("worker ended with {code:?}"),
-//!     Outcome::Failed => warn!("worker failed: {}", child.report()?.text),
+//! ```no_run
+//! use userland::{Error, Rights, info, process::{Command, Outcome}, shm::Region, warn};
+//!
+//! async fn work(jobs: &Region) -> Result<(), Error> {
+//!     let child = Command::guest("worker").arg("jobs=3").give("jobs", jobs, Rights::READ).spawn()?;
+//!     match child.wait().await? {
+//!         Outcome::Exited(code) => info!("worker ended with {code:?}"),
+//!         Outcome::Failed => warn!("worker failed: {}", child.process().report()?.text),
+//!     }
+//!     child.close()
 //! }
-//! child.close()?;
 //! ```
 
+mod child;
 mod command;
 
 use core::{fmt, time::Duration};
@@ -20,6 +25,7 @@ use atoll_abi::{
     message::{EventsRequest, Give, GrantRequest, TakeRequest},
 };
 
+pub use child::Child;
 pub use command::{Command, Module};
 
 use crate::{
@@ -33,6 +39,13 @@ use crate::{
 };
 
 /// How a process ended.
+///
+/// ```
+/// use userland::{exit::ExitCode, process::Outcome};
+///
+/// assert_eq!(Outcome::Exited(ExitCode(3)).to_string(), "exited with code 3");
+/// assert_eq!(Outcome::Failed.to_string(), "failed");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Returned from its entry point (code 0), or exited with this code.
@@ -51,6 +64,23 @@ impl fmt::Display for Outcome {
 }
 
 /// A capability for a process. To drop or close it leaves the process alone.
+///
+/// ```no_run
+/// use core::time::Duration;
+/// use userland::{Error, ProcessState, handle::Capability, info, process::{Outcome, Process, start}};
+///
+/// /// Starts a guest, and ends it again; the whole guest waits.
+/// fn try_out() -> Result<Outcome, Error> {
+///     let process: Process = start("worker")?;
+///     info!("{:?}", process.info()?);
+///     if process.state()? != ProcessState::Failed {
+///         process.stop(Duration::from_secs(1))?;
+///     }
+///     let outcome = process.wait()?;
+///     process.close()?;
+///     Ok(outcome)
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Process {
     handle: Handle,
@@ -59,6 +89,7 @@ pub struct Process {
 capability!(Process);
 
 /// Starts the guest of the spec with this name, one that starts on demand; see [`Command`] for more.
+/// See the example of [`Process`].
 ///
 /// # Errors
 /// See [`Command::start`].
@@ -67,6 +98,18 @@ pub fn start(name: &str) -> Result<Process, Error> {
 }
 
 /// The processes that this one started, in the order of their ids.
+///
+/// ```no_run
+/// use userland::{Error, info, process::children};
+///
+/// fn family() -> Result<(), Error> {
+///     for child in children() {
+///         let child = child?;
+///         info!("{} is {:?}", child.name, child.state);
+///     }
+///     Ok(())
+/// }
+/// ```
 pub fn children() -> impl Iterator<Item = Result<ProcessEntry, Error>> {
     list::entries(
         Pid::default(),
@@ -79,6 +122,7 @@ pub fn children() -> impl Iterator<Item = Result<ProcessEntry, Error>> {
 /// need, [`Error::BadHandle`], [`Error::Revoked`], [`Error::WrongKind`].
 impl Process {
     /// Sleeps until it has ended and all it held is reclaimed. Needs the right to read.
+    /// See the example of [`Process`].
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if it is this one.
@@ -87,6 +131,19 @@ impl Process {
     }
 
     /// As [`Process::wait`], but not beyond the deadline.
+    ///
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use userland::{Error, process::Process, time::Instant};
+    ///
+    /// fn ends_soon(process: &Process) -> Result<bool, Error> {
+    ///     match process.wait_until(Instant::now() + Duration::from_millis(10)) {
+    ///         Ok(_) => Ok(true),
+    ///         Err(Error::TimedOut) => Ok(false),
+    ///         Err(error) => Err(error),
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`Error::TimedOut`] if it has not ended by then.
@@ -100,6 +157,7 @@ impl Process {
 
     /// Asks it to stop: it finds [`Task::STOP`] in its mailbox. After `grace` it is ended by force.
     /// Does not wait for either; one that has ended stays as it is. Needs the right to write.
+    /// See the example of [`Process`].
     ///
     /// # Errors
     /// See [`Process`].
@@ -107,7 +165,7 @@ impl Process {
         calls::process::stop(self.handle, whole_nanoseconds(grace))
     }
 
-    /// Where it is in its life. Needs the right to read.
+    /// Where it is in its life. Needs the right to read. See the example of [`Process`].
     ///
     /// # Errors
     /// See [`Process`].
@@ -115,7 +173,7 @@ impl Process {
         calls::process::state(self.handle)
     }
 
-    /// What there is to know of it. Needs the right to read.
+    /// What there is to know of it. Needs the right to read. See the example of [`Process`].
     ///
     /// # Errors
     /// See [`Process`].
@@ -125,6 +183,17 @@ impl Process {
 
     /// The changes of its state behind the first `known` ones, as many as fit in an answer. Needs the
     /// right to read.
+    ///
+    /// ```no_run
+    /// use userland::{Error, info, process::Process};
+    ///
+    /// fn history(process: &Process) -> Result<(), Error> {
+    ///     for change in process.events(0)?.changes {
+    ///         info!("{:?} at {} ns", change.state, change.at);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// See [`Process`].
@@ -137,6 +206,17 @@ impl Process {
 
     /// Why it failed: reason and backtrace; empty if it did not. Needs the right to read.
     ///
+    /// ```no_run
+    /// use userland::{Error, process::{Outcome, Process}, warn};
+    ///
+    /// fn explain(process: &Process) -> Result<(), Error> {
+    ///     if process.wait()? == Outcome::Failed {
+    ///         warn!("{}", process.report()?.text);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// See [`Process`].
     pub fn report(&self) -> Result<Report, Error> {
@@ -144,6 +224,19 @@ impl Process {
     }
 
     /// Has `task` put into the mailbox at every change of its state. Needs the right to read.
+    ///
+    /// ```no_run
+    /// use userland::{Error, ProcessState, process::Process, task::Event};
+    ///
+    /// async fn until_it_runs(process: &Process) -> Result<(), Error> {
+    ///     let changes = Event::new();
+    ///     process.watch(changes.task())?;
+    ///     while matches!(process.state()?, ProcessState::Created | ProcessState::Starting) {
+    ///         changes.wait().await;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`Error::TooManyListeners`].
@@ -153,6 +246,17 @@ impl Process {
 
     /// Gives it a capability under this name, of which a notice tells it. Needs the right to grant, and
     /// on the capability, too.
+    ///
+    /// ```no_run
+    /// use userland::{Error, Rights, process::Process, shm::Region};
+    ///
+    /// /// Lets it see a region for a while.
+    /// fn lend(process: &Process, region: &Region, work: impl FnOnce()) -> Result<(), Error> {
+    ///     process.grant("loan", region, Rights::READ)?;
+    ///     work();
+    ///     process.take("loan")
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Ended`], [`Error::TooManyHandles`] if its table is full, [`Error::NotEntitled`],
@@ -170,6 +274,7 @@ impl Process {
     }
 
     /// Takes away what this guest gave it under this name. Needs the right to grant.
+    /// See the example of [`Process::grant`].
     ///
     /// # Errors
     /// [`Error::NotFound`] if that is nothing, [`Error::Ended`].
@@ -182,6 +287,14 @@ impl Process {
 
     /// Takes groups of hostcalls away from it: such calls are refused with [`Error::NotGranted`] from
     /// now on. Needs the right to grant.
+    ///
+    /// ```no_run
+    /// use userland::{Error, Group, Groups, process::Process};
+    ///
+    /// fn silence(process: &Process) -> Result<(), Error> {
+    ///     process.restrict(Groups::NONE.with(Group::Log))
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Ended`].

@@ -8,15 +8,13 @@
 //!
 //! Others may write at any time. So a window gives atomics and copies, never references to plain
 //! memory, and what is read from one is an allegation until it is checked. A doorbell comes with each
-//! region: see [`wake`](crate::wake).
+//! region: see [`wake`](crate::wake). See the examples of [`Region`] and [`Window`].
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-#[cfg(target_family = "wasm")]
 use atoll_abi::MAX_TRANSFER;
-use atoll_abi::{Error, Handle, Rights};
+use atoll_abi::{Error, Handle, Pid, Rights};
 
-#[cfg(target_family = "wasm")]
 use crate::{
     handle::Capability as _,
     sys::{calls, memory},
@@ -24,6 +22,17 @@ use crate::{
 use crate::{handle::capability, sys::shared::Shared};
 
 /// A capability for a shared region.
+///
+/// ```no_run
+/// use userland::{Error, Rights, process::{Child, Command}, shm::Region};
+///
+/// /// Gives a child something to read.
+/// fn reader() -> Result<Child, Error> {
+///     let region = Region::alloc(1)?;
+///     region.write_at(0, b"once upon a time")?;
+///     Command::guest("reader").give("story", &region, Rights::READ).spawn()
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Region {
     handle: Handle,
@@ -31,10 +40,10 @@ pub struct Region {
 
 capability!(Region);
 
-#[cfg(target_family = "wasm")]
 impl Region {
     /// Makes a region of so many [`PAGE`](crate::PAGE)s, zeroed, out of the guest's memory budget.
     /// This guest has every right to it. When it closes the region or ends, the region is gone.
+    /// See the example of [`Region`].
     ///
     /// # Errors
     /// [`Error::NoMemory`], [`Error::TooManyRegions`], [`Error::TooManyHandles`], [`Error::TooMany`], or
@@ -44,6 +53,7 @@ impl Region {
     }
 
     /// Makes a window onto the region, with the right to read and perhaps to write.
+    /// See the example of [`Window`].
     ///
     /// # Errors
     /// [`Error::Denied`] for rights that the handle has not, [`Error::NoAddressSpace`] when the guest's
@@ -57,13 +67,50 @@ impl Region {
 
     /// Bytes of the region.
     ///
+    /// ```no_run
+    /// use userland::{Error, PAGE, shm::Region};
+    ///
+    /// fn pages(region: &Region) -> Result<u32, Error> {
+    ///     Ok(region.size()? / PAGE)
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BadHandle`], [`Error::Revoked`].
     pub fn size(&self) -> Result<u32, Error> {
         calls::shm::size(self.handle)
     }
 
+    /// Whether this process holds the region, too; false once it has ended, or has lost its last handle
+    /// and its windows: then it writes there no more. Who listens to the region is woken when that
+    /// changes (see [`wake`](crate::wake)). Needs the right to read.
+    ///
+    /// ```no_run
+    /// use userland::{Error, process::Process, shm::Region};
+    ///
+    /// /// Whether somebody is still there to read what is written.
+    /// fn has_reader(region: &Region, reader: &Process) -> Result<bool, Error> {
+    ///     region.is_held_by(reader.info()?.pid)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::Revoked`].
+    pub fn is_held_by(&self, process: Pid) -> Result<bool, Error> {
+        calls::shm::holds(self.handle, process)
+    }
+
     /// Copies out of the region, without a window. Needs the right to read.
+    ///
+    /// ```no_run
+    /// use userland::{Error, shm::Region};
+    ///
+    /// fn first_bytes(region: &Region) -> Result<[u8; 16], Error> {
+    ///     let mut bytes = [0; 16];
+    ///     region.read_at(0, &mut bytes)?;
+    ///     Ok(bytes)
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::OutOfRange`], [`Error::Revoked`].
@@ -76,7 +123,7 @@ impl Region {
         Ok(())
     }
 
-    /// Copies into the region, without a window. Needs the right to write.
+    /// Copies into the region, without a window. Needs the right to write. See the example of [`Region`].
     ///
     /// # Errors
     /// As [`Region::read_at`].
@@ -95,6 +142,31 @@ impl Region {
 /// Offsets are in bytes from its begin. One that is not inside, or not aligned as the access needs,
 /// is refused with [`Error::InvalidArgument`]; writing through a window without the right to, with
 /// [`Error::Denied`]. After the region was revoked the window shows memory of this guest alone.
+///
+/// ```no_run
+/// use core::sync::atomic::Ordering;
+/// use userland::{Error, Rights, shm::Region};
+///
+/// /// Writes a message for others that see the region: first its bytes, then its length.
+/// fn publish(region: &Region, message: &[u8]) -> Result<(), Error> {
+///     let window = region.attach(Rights::READ_WRITE)?;
+///     if message.len() as u32 > window.len() - 4 {
+///         return Err(Error::TooLarge);
+///     }
+///     window.write(4, message)?;
+///     window.store(0, message.len() as u32, Ordering::Release)?;
+///     window.detach()
+/// }
+///
+/// /// Reads it. What others write is an allegation: the length may be any.
+/// fn message(region: &Region, buffer: &mut [u8]) -> Result<usize, Error> {
+///     let window = region.attach(Rights::READ)?;
+///     let len = window.load(0, Ordering::Acquire)? as usize;
+///     let bytes = buffer.get_mut(..len).ok_or(Error::OutOfRange)?;
+///     window.read(4, bytes)?;
+///     Ok(len)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Window {
     shared: Shared,
@@ -102,18 +174,32 @@ pub struct Window {
 }
 
 impl Window {
-    #[cfg(any(test, target_family = "wasm"))]
     pub(crate) const fn new(shared: Shared, rights: Rights) -> Self {
         Self { shared, rights }
     }
 
-    /// Bytes it shows.
+    /// The memory it shows. It stays memory when the window is gone, but not this.
+    pub(crate) const fn shared(&self) -> Shared {
+        self.shared
+    }
+
+    /// Bytes it shows. See the example of [`Window`].
     #[expect(clippy::len_without_is_empty, reason = "a region has a page at least")]
     pub const fn len(&self) -> u32 {
         self.shared.len()
     }
 
     /// The word at this offset, a multiple of 4, to be read and written.
+    ///
+    /// ```no_run
+    /// use core::sync::atomic::Ordering;
+    /// use userland::{Error, shm::Window};
+    ///
+    /// /// Counts; so may others, at the same time.
+    /// fn count(window: &Window) -> Result<u32, Error> {
+    ///     Ok(window.word(8)?.fetch_add(1, Ordering::Relaxed) + 1)
+    /// }
+    /// ```
     ///
     /// # Errors
     /// See [`Window`].
@@ -122,7 +208,7 @@ impl Window {
         self.shared.word(offset).ok_or(Error::InvalidArgument)
     }
 
-    /// Reads the word at this offset, a multiple of 4.
+    /// Reads the word at this offset, a multiple of 4. See the example of [`Window`].
     ///
     /// # Errors
     /// See [`Window`].
@@ -131,7 +217,7 @@ impl Window {
         Ok(word.load(order))
     }
 
-    /// Writes the word at this offset, a multiple of 4.
+    /// Writes the word at this offset, a multiple of 4. See the example of [`Window`].
     ///
     /// # Errors
     /// See [`Window`].
@@ -142,6 +228,7 @@ impl Window {
 
     /// Copies bytes out, each by itself and in no order: a word that is stored with release after
     /// they were written, and loaded with acquire before, says that they are there.
+    /// See the example of [`Window`].
     ///
     /// # Errors
     /// See [`Window`].
@@ -153,7 +240,7 @@ impl Window {
         Ok(())
     }
 
-    /// Copies bytes in, as [`Window::read`] copies them out.
+    /// Copies bytes in, as [`Window::read`] copies them out. See the example of [`Window`].
     ///
     /// # Errors
     /// See [`Window`].
@@ -176,9 +263,8 @@ impl Window {
     }
 }
 
-#[cfg(target_family = "wasm")]
 impl Window {
-    /// Takes it away: as dropping it, but says what became of it.
+    /// Takes it away: as dropping it, but says what became of it. See the example of [`Window`].
     ///
     /// # Errors
     /// None, unless the server is of another version.
@@ -189,7 +275,6 @@ impl Window {
     }
 }
 
-#[cfg(target_family = "wasm")]
 impl Drop for Window {
     fn drop(&mut self) {
         // Not refused: the addresses are a window's until now, lost or not.

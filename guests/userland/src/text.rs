@@ -3,11 +3,9 @@
 
 use core::fmt;
 
-#[cfg(target_family = "wasm")]
 use atoll_abi::Error;
 
 /// As text of a bounded type.
-#[cfg(target_family = "wasm")]
 pub(crate) fn bounded<'a, T: TryFrom<&'a str>>(text: &'a str) -> Result<T, Error> {
     T::try_from(text).map_err(|_| Error::InvalidArgument)
 }
@@ -23,6 +21,7 @@ pub(crate) fn pieces(text: &str, len: usize) -> impl Iterator<Item = &str> {
 }
 
 /// Text of at most `N` bytes; what does not fit is dropped.
+#[derive(Clone)]
 pub(crate) struct Text<const N: usize> {
     bytes: [u8; N],
     len: usize,
@@ -39,9 +38,11 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// The text so far, in UTF-8.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+    /// The text so far.
+    pub(crate) fn as_str(&self) -> &str {
+        // All of it: only whole characters were taken.
+        let valid = self.bytes.get(..self.len).unwrap_or_default().utf8_chunks();
+        valid.into_iter().next().map_or("", |chunk| chunk.valid())
     }
 }
 
@@ -71,11 +72,11 @@ mod tests {
         let mut text = Text::<8>::new();
         let (number, truth) = (12, true);
         write!(text, "{number}-{truth}").unwrap();
-        assert_eq!(text.as_bytes(), b"12-true");
+        assert_eq!(text.as_str(), "12-true");
         write!(text, "cde").unwrap();
-        assert_eq!(text.as_bytes(), b"12-truec");
+        assert_eq!(text.as_str(), "12-truec");
         write!(text, "f").unwrap();
-        assert_eq!(text.as_bytes(), b"12-truec");
+        assert_eq!(text.as_str(), "12-truec");
     }
 
     #[test]
@@ -91,6 +92,6 @@ mod tests {
         write!(text, "abc").unwrap();
         write!(text, "é").unwrap();
         write!(text, "d").unwrap();
-        assert_eq!(text.as_bytes(), b"abc");
+        assert_eq!(text.as_str(), "abc");
     }
 }

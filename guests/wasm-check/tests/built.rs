@@ -17,12 +17,61 @@ const GUESTS: &[(&str, &[Group])] = &[
         "pong",
         &[Group::SharedMemory, Group::Wake, Group::Time, Group::Log],
     ),
+    ("hello", &[Group::Log]),
+    ("ticker", &[Group::Wake, Group::Time, Group::Log]),
     ("out-of-bounds", &[Group::Log]),
     ("divide-by-zero", &[Group::Log]),
     ("stack-overflow", &[Group::Log]),
     ("unreachable", &[Group::Log]),
     ("spin", &[Group::Log]),
     ("panic", &[Group::Log]),
+    (
+        "conductor",
+        &[Group::Processes, Group::Wake, Group::Log, Group::Introspect],
+    ),
+    (
+        "pubsub",
+        &[Group::SharedMemory, Group::Wake, Group::Time, Group::Log],
+    ),
+    ("pipeline", &[Group::SharedMemory, Group::Wake, Group::Log]),
+    (
+        "restart",
+        &[
+            Group::Processes,
+            Group::SharedMemory,
+            Group::Wake,
+            Group::Log,
+            Group::Introspect,
+        ],
+    ),
+    ("restarted", &[Group::SharedMemory, Group::Wake, Group::Log]),
+    (
+        "request-reply",
+        &[Group::SharedMemory, Group::Wake, Group::Time, Group::Log],
+    ),
+    (
+        "worker",
+        &[Group::SharedMemory, Group::Wake, Group::Time, Group::Log],
+    ),
+    (
+        "producer",
+        &[Group::SharedMemory, Group::Wake, Group::Time, Group::Log],
+    ),
+    (
+        "work-queue",
+        &[
+            Group::Processes,
+            Group::SharedMemory,
+            Group::Wake,
+            Group::Time,
+            Group::Log,
+        ],
+    ),
+    ("captured", &[Group::SharedMemory, Group::Wake, Group::Time]),
+    (
+        "logger",
+        &[Group::SharedMemory, Group::Wake, Group::Log, Group::Console],
+    ),
     ("bench", &[Group::Processes, Group::Time, Group::Log]),
     ("bench-calls", &[Group::Log, Group::Introspect]),
     (
@@ -35,6 +84,49 @@ const GUESTS: &[(&str, &[Group])] = &[
         ],
     ),
     ("bench-pong", &[Group::SharedMemory, Group::Wake]),
+    (
+        "bench-ask",
+        &[
+            Group::SharedMemory,
+            Group::Wake,
+            Group::Log,
+            Group::Introspect,
+        ],
+    ),
+    ("bench-answer", &[Group::SharedMemory, Group::Wake]),
+    (
+        "bench-channel",
+        &[
+            Group::SharedMemory,
+            Group::Wake,
+            Group::Log,
+            Group::Introspect,
+        ],
+    ),
+    (
+        "bench-ask",
+        &[
+            Group::SharedMemory,
+            Group::Wake,
+            Group::Log,
+            Group::Introspect,
+        ],
+    ),
+    ("bench-answer", &[Group::SharedMemory, Group::Wake]),
+    (
+        "bench-rpc-client",
+        &[
+            Group::SharedMemory,
+            Group::Wake,
+            Group::Time,
+            Group::Log,
+            Group::Introspect,
+        ],
+    ),
+    (
+        "bench-rpc-server",
+        &[Group::SharedMemory, Group::Wake, Group::Time],
+    ),
     (
         "bench-start",
         &[Group::Processes, Group::Log, Group::Introspect],
@@ -76,6 +168,30 @@ fn module(name: &str) -> Module {
     let wasm = fs::read(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; build the guests first", path.display()));
     Module::read(&wasm).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn every_guest_is_looked_at() {
+    let named: BTreeSet<_> = GUESTS.iter().map(|(name, _)| String::from(*name)).collect();
+    let mut there = BTreeSet::new();
+    for folder in ["demos", "bench"] {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(folder);
+        for guest in fs::read_dir(folder).expect("a folder of guests") {
+            let guest = guest.expect("a guest").path();
+            if guest.join("Cargo.toml").exists() {
+                there.insert(
+                    guest
+                        .file_name()
+                        .expect("a name")
+                        .to_string_lossy()
+                        .into_owned(),
+                );
+            }
+        }
+    }
+    assert_eq!(named, there);
 }
 
 #[test]

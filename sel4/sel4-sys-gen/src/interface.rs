@@ -53,11 +53,14 @@ pub(crate) struct Interface {
     structs: BTreeMap<String, Vec<String>>,
 }
 
+/// A system call that signals and waits, which the kernel of this tree has and upstream's have not.
+const SIGNAL_WAIT: &str = "SignalWait";
+
 /// The system call numbers: -1 downward over all calls that the configuration has.
 pub(crate) fn emit_syscalls(xml: &str, scope: &Scope, out: &mut String) -> Result<()> {
     let document = parse(xml)?;
     out.push_str("/// System call numbers.\npub mod syscall_id {\n");
-    let mut number = 0;
+    let (mut number, mut signal_wait) = (0, None);
     for config in document
         .descendants()
         .filter(|node| node.has_tag_name("config"))
@@ -71,12 +74,20 @@ pub(crate) fn emit_syscalls(xml: &str, scope: &Scope, out: &mut String) -> Resul
         {
             number -= 1;
             let name = attribute(&call, "name")?;
+            if name == SIGNAL_WAIT {
+                signal_wait = Some(number);
+                continue;
+            }
             let _ = writeln!(
                 out,
                 "    /// `{name}`.\n    pub const {name}: i64 = {number};"
             );
         }
     }
+    let _ = writeln!(
+        out,
+        "    /// `{SIGNAL_WAIT}`, if the kernel has it.\n    pub const {SIGNAL_WAIT}: Option<i64> = {signal_wait:?};"
+    );
     out.push_str("}\n");
     if number == 0 {
         Err(Error::new("names no system call"))
@@ -476,6 +487,11 @@ mod tests {
         emit_syscalls(xml, &Scope::default(), &mut out).unwrap();
         assert!(out.contains("pub const Send: i64 = -2;"));
         assert!(!out.contains("const D"));
+        assert!(out.contains("pub const SignalWait: Option<i64> = None;"));
+        let ours = xml.replace(r#""Send"/>"#, r#""Send"/><syscall name="SignalWait"/>"#);
+        out.clear();
+        emit_syscalls(&ours, &Scope::default(), &mut out).unwrap();
+        assert!(out.contains("pub const SignalWait: Option<i64> = Some(-3);"));
     }
 
     #[test]

@@ -214,6 +214,33 @@ pub fn wait(notification: seL4_CPtr) -> seL4_Word {
     badge
 }
 
+/// Signals one notification, then waits on another; answers the badge bits of that one. One system call
+/// where the kernel has it, else two.
+#[inline(always)]
+pub fn signal_wait(signalled: seL4_CPtr, awaited: seL4_CPtr) -> seL4_Word {
+    let Some(number) = syscall_id::SignalWait else {
+        signal(signalled);
+        return wait(awaited);
+    };
+    let badge;
+    // SAFETY: As for `wait`.
+    unsafe {
+        asm!(
+            "svc #0",
+            in("x6") signalled,
+            in("x7") number,
+            inlateout("x0") awaited => badge,
+            lateout("x1") _,
+            lateout("x2") _,
+            lateout("x3") _,
+            lateout("x4") _,
+            lateout("x5") _,
+            options(nostack, preserves_flags),
+        );
+    }
+    badge
+}
+
 /// `seL4_NBRecv` of a notification: its bits as the badge, which become 0; a badge of 0 where there are none.
 #[inline(always)]
 pub fn poll(notification: seL4_CPtr) -> Received {

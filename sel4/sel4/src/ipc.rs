@@ -246,6 +246,12 @@ impl<C> cap::Notification<C> {
         ((), sys::syscalls::wait(self.bits()))
     }
 
+    /// Signals another, then waits as [`Self::wait`] does: in one system call where the kernel has that.
+    #[inline(always)]
+    pub fn wait_after_signal<D>(self, other: cap::Notification<D>) -> (WaitMessageInfo, Badge) {
+        ((), sys::syscalls::signal_wait(other.bits(), self.bits()))
+    }
+
     /// Takes the bits, 0 if none are set.
     #[inline(always)]
     pub fn poll(self) -> (MessageInfo, Badge) {

@@ -4,7 +4,8 @@
 use std::{mem::size_of, sync::LazyLock};
 
 use atoll_abi::{
-    Form, Groups, Handle, Level, Param, Rights, TABLE, TimerId, for_each_hostcall, hostcall::Wire,
+    Form, Groups, Handle, Level, Param, Pid, Rights, TABLE, TimerId, for_each_hostcall,
+    hostcall::Wire,
 };
 
 /// What the interpreter keeps of an answer, for later steps.

@@ -31,8 +31,8 @@ const SPIN: &str =
 const BYSTANDER: &str = r#"(module
     (import "atoll::shm" "attach" (func $attach (param i32 i32) (result i64)))
     (import "atoll::wake" "register" (func $register (param i32) (result i64)))
-    (import "atoll::wake" "listen" (func $listen (param i32 i32) (result i64)))
-    (import "atoll::wake" "notify" (func $notify (param i32) (result i64)))
+    (import "atoll::wake" "listen" (func $listen (param i32 i32 i32) (result i64)))
+    (import "atoll::wake" "notify" (func $notify (param i32 i32) (result i64)))
     (import "atoll::wake" "wait" (func $wait (param i64) (result i64)))
     (import "atoll::time" "now" (func $now (result i64)))
     (import "atoll::time" "at" (func $at (param i64 i32) (result i64)))
@@ -50,7 +50,7 @@ const BYSTANDER: &str = r#"(module
         (i32.store (i32.const 72) (i32.add (local.get $head) (i32.const 1))))
     (func (export "_start") (local $window i32)
         (call $ok (call $register (i32.const 64)))
-        (call $ok (call $listen (i32.const 4096) (i32.const 1)))
+        (call $ok (call $listen (i32.const 4096) (i32.const 1) (i32.const 1)))
         (local.set $window (i32.wrap_i64 (call $attach (i32.const 4096) (i32.const 3))))
         (i32.ne (local.get $window) (i32.const 65536)) (if (then unreachable))
         (loop $turn
@@ -64,7 +64,7 @@ const BYSTANDER: &str = r#"(module
             (loop $early (br_if $early (i32.ne (call $next) (i32.const 2))))
             (call $ok (call $write (i32.const 3) (i32.const 256) (i32.const 4)))
             (drop (i32.atomic.rmw.add (local.get $window) (i32.const 1)))
-            (call $ok (call $notify (i32.const 4096)))
+            (call $ok (call $notify (i32.const 4096) (i32.const 1)))
             (global.set $count (i32.add (global.get $count) (i32.const 1)))
             (br_if $turn (i32.lt_u (global.get $count) (i32.const 4))))))"#;
 

@@ -97,6 +97,8 @@ pub fn number(random: &mut Random, name: &str, ty: &str) -> u64 {
         ("offset", _) => random.pick(&[0, 0, 1, 0x100, 0xff00, 0xffff, 0x1_0000]),
         ("pages", _) => random.pick(&[1, 1, 1, 2, 3, 16, 64, 1024, 1025]),
         ("task", _) => random.below(5) as u64,
+        // Those of channels, all, none, and one that the other has.
+        ("bells", _) => random.pick(&[1, 1, 2, 3, 3, 3, 4, 0, u32::MAX.into()]),
         ("rounds", _) => random.below(0x1_0000) as u64,
         ("uses", _) => random.pick(&[1, 1, 1, 2, 3]),
         ("table_elements" | "handles", _) => random.pick(&[1, 2, 3, 4]),

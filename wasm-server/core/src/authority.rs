@@ -63,13 +63,21 @@ impl<P: Platform> Guest<P> {
         }
         self.server.room()?;
         let news = receipt.is_news.then(|| (self.next_news(), Event::Granted));
-        let handle = self.handles.lock().insert_with(|handle| {
+        let region = resource.region().ok();
+        // First, so that who loses it again at once is counted.
+        region.map_or(Ok(()), |region| region.note_holder(self.pid()))?;
+        let inserted = self.handles.lock().insert_with(|handle| {
             Ok(Holding {
                 grant: make(Held::Guest(self.pid(), handle))?,
                 name: receipt.name,
                 by: receipt.by,
                 news,
             })
+        });
+        let handle = inserted.inspect_err(|_| {
+            if let Some(region) = region.filter(|region| region.forget_holder(self.pid())) {
+                region.tell_of_departure();
+            }
         })?;
         if receipt.is_news {
             self.announce();
@@ -204,7 +212,7 @@ impl<P: Platform> Guest<P> {
         Ok(())
     }
 
-    /// Whether it holds this under another handle.
+    /// Whether it holds this under some handle.
     fn holds(&self, resource: &Resource<P>) -> bool {
         let handles = self.handles.lock();
         handles.iter().any(|(_, holding)| {
@@ -371,23 +379,36 @@ impl<P: Platform> Server<P> {
     }
 
     /// Cuts a grant and all below it, or only what is below. When this returns, nobody can use any of
-    /// them, no window shows what they designate, and whoever held one has been told.
+    /// them, no window shows what they designate, and whoever held one has been told; and of a region those
+    /// who listen to it, if a process has lost its last handle.
     pub(crate) fn cut(&self, grant: &Arc<Grant<P>>, itself: bool, event: Event) {
         self.registry.lock().cut(grant, itself, event);
+        let mut has_lost_a_holder = false;
         loop {
             // Not in the condition of the loop, where the lock would be held until its end.
             let victim = self.registry.lock().next_victim(grant);
             let Some(victim) = victim else { break };
+            if let (Resource::Region(region), Holder::Holds(Held::Guest(pid, _))) =
+                (&grant.resource, &victim.holder)
+            {
+                has_lost_a_holder |= region.forget_holder(*pid);
+            }
             self.tell(&victim);
         }
         match &grant.resource {
-            Resource::Region(region) => region.strip(),
+            Resource::Region(region) => {
+                region.strip();
+                // Those whose grants were cut have been told by that.
+                if has_lost_a_holder {
+                    region.tell_of_departure();
+                }
+            }
             Resource::Process(process) => {
-                process.watchers.strip();
+                self.strip_watchers(&process.watchers);
                 process.wake_waiting();
             }
             Resource::Service(service) => {
-                service.watchers.strip();
+                self.strip_watchers(&service.watchers);
                 while let Some((provider, was_first)) = service.withdraw(is_cut) {
                     self.cut(&provider.offer, true, event);
                     self.tell_of(service, was_first);

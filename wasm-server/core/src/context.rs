@@ -3,13 +3,19 @@
 
 use alloc::sync::Arc;
 
+use wasm_state::mailbox::Ring;
 use wasmtime::{ResourceLimiter, WasmBacktrace};
 
-use crate::{Guest, platform::Platform};
+use crate::{
+    Guest,
+    platform::{Home, Platform},
+};
 
 /// The data of a guest's store.
 pub(crate) struct Context<P: Platform> {
     pub guest: Arc<Guest<P>>,
+    /// Where the guest's thread looks for wakes.
+    pub mailbox: Option<Ring<<P::Home as Home>::Words>>,
     table_elements: usize,
     /// A backtrace without frames. An error that has one is given no other: who exits does not want to
     /// wait until its frames are found.
@@ -21,6 +27,7 @@ impl<P: Platform> Context<P> {
         Self {
             table_elements: guest.process.limits.table_elements as usize,
             guest,
+            mailbox: None,
             no_frames: None,
         }
     }

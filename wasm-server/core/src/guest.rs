@@ -8,7 +8,7 @@ use atoll_abi::{
     Error, Group, Groups, Handle, Pid, Rights, TASK_STOP,
     message::{Event, Name, Usage},
 };
-use wasm_state::mailbox::{Mail, Mailbox, Memory};
+use wasm_state::mailbox::{Mail, Mailbox, Ring};
 use wasmtime::{Store, UpdateDeadline, WasmBacktrace};
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     modules::Prepared,
     platform::{Home, Platform},
     process::{Outcome, Process},
+    region::{Bells, Sleepers},
     report::{self, Ending},
     server::Server,
     timer::OwnAlarms,
@@ -104,28 +105,12 @@ pub struct Guest<P: Platform> {
     /// Where notices are announced.
     notice_task: Lock<P, Option<u32>>,
     ending: AtomicU32,
+    /// It sleeps for something else than wakes.
     sleeps: AtomicBool,
     pub(crate) alarms: Lock<P, OwnAlarms>,
     /// Set once, when the thread is done with the guest's code.
     ended: Lock<P, Option<Outcome>>,
-    mailbox: Mailbox<Lock<P, Mail>>,
-}
-
-/// A guest's linear memory, as its mailbox sees it.
-struct View<'a, H>(&'a H);
-
-impl<H: Home> Memory for View<'_, H> {
-    fn is_private(&self, address: u32, len: u32) -> bool {
-        self.0.is_private(address, len)
-    }
-
-    fn load(&self, address: u32) -> Option<u32> {
-        self.0.load(address).ok()
-    }
-
-    fn store(&self, address: u32, value: u32) -> Option<()> {
-        self.0.store(address, value).ok()
-    }
+    mailbox: Mailbox<Lock<P, Mail<<P::Home as Home>::Words>>>,
 }
 
 impl<P: Platform> Guest<P> {
@@ -233,13 +218,16 @@ impl<P: Platform> Guest<P> {
     }
 
     pub(crate) fn ending(&self) -> Option<Reason> {
-        let ending = self.ending.load(Ordering::Acquire);
-        Reason::ALL
-            .into_iter()
-            .find(|reason| *reason as u32 == ending)
+        match self.ending.load(Ordering::Acquire) {
+            0 => None,
+            ending => Reason::ALL
+                .into_iter()
+                .find(|reason| *reason as u32 == ending),
+        }
     }
 
     /// Ends a blocking hostcall if the guest is to end.
+    #[inline]
     pub(crate) fn check_ending(&self) -> Result<(), Ending> {
         self.ending()
             .map_or(Ok(()), |reason| Err(Ending::Ended(reason)))
@@ -325,16 +313,35 @@ impl<P: Platform> Guest<P> {
 
     // ---- Sleep and wake
 
-    /// Puts a wake into the mailbox; answers the waker if the guest sleeps and has to be woken.
-    pub(crate) fn put_wake(&self, task: u32) -> Option<<P::Home as Home>::Waker> {
-        let asleep = self.mailbox.put(&View(&self.home), task);
-        asleep.then(|| self.home.waker())
+    /// Rings some of the bells of a region: see [`Region::ring`](crate::region::Region::ring).
+    ///
+    /// # Errors
+    /// `BadHandle`, `Revoked`, `Denied`, `WrongKind`.
+    #[inline]
+    pub(crate) fn ring(
+        &self,
+        handle: Handle,
+        bells: Bells,
+        sleepers: &mut Sleepers<P>,
+    ) -> Result<(), Error> {
+        let handles = self.handles.lock();
+        let grant = &handles.get(handle)?.grant;
+        let region = grant.allowing(Rights::WRITE)?.resource.region()?;
+        region.ring(self, bells, sleepers);
+        Ok(())
+    }
+
+    /// Puts a wake into the mailbox; answers whether the guest sleeps and has to be woken.
+    #[must_use = "the guest is to be woken"]
+    #[inline]
+    pub(crate) fn put_wake(&self, task: u32) -> bool {
+        self.mailbox.put(task)
     }
 
     /// Puts a wake into the mailbox, and wakes the guest if it sleeps. No lock is held.
     pub(crate) fn wake_for(&self, task: u32) {
-        if let Some(waker) = self.put_wake(task) {
-            P::Home::wake(&waker);
+        if self.put_wake(task) {
+            P::Home::wake(&self.home.waker());
         }
     }
 
@@ -344,26 +351,36 @@ impl<P: Platform> Guest<P> {
     }
 
     /// See [`Mailbox::register`].
-    pub(crate) fn register_mailbox(&self, address: u32) -> Result<(), Ending> {
-        self.mailbox
-            .register(&View(&self.home), address)
-            .map_err(|_| Ending::Misuse("what it registers is no mailbox"))
+    pub(crate) fn register_mailbox(
+        &self,
+        address: u32,
+    ) -> Result<Ring<<P::Home as Home>::Words>, Ending> {
+        let ring = Ring::new(address, |address, len| {
+            self.home.private_words(address, len)
+        })
+        .map_err(|_| Ending::Misuse("what it registers is no mailbox"))?;
+        self.mailbox.register(ring.clone());
+        Ok(ring)
     }
 
-    /// See [`Mailbox::wait`]; `keep_waiting` is asked before each sleep.
+    /// See [`Mailbox::wait`]; `keep_waiting` is asked before each sleep. Others are woken first, with the first
+    /// sleep if there is one.
+    #[inline]
     pub(crate) fn wait_for_wakes(
         &self,
+        ring: &Ring<<P::Home as Home>::Words>,
+        others: &mut Sleepers<P>,
         mut keep_waiting: impl FnMut() -> Result<bool, Ending>,
     ) -> Result<u32, Ending> {
-        self.mailbox
-            .wait(&View(&self.home), || {
-                let sleep = keep_waiting()?;
-                if sleep {
-                    self.sleep();
-                }
-                Ok(sleep)
-            })
-            .unwrap_or(Err(Ending::Misuse("it waits without a mailbox")))
+        let pending = self.mailbox.wait(ring, || {
+            let sleep = keep_waiting()?;
+            if sleep {
+                others.wake_and_park(&self.home);
+            }
+            Ok(sleep)
+        });
+        others.wake();
+        pending
     }
 
     /// Sleeps until woken, or without cause. Only on the guest's own thread.
@@ -375,7 +392,7 @@ impl<P: Platform> Guest<P> {
 
     /// Whether it sleeps in a hostcall; for show.
     pub(crate) fn sleeps(&self) -> bool {
-        self.sleeps.load(Ordering::Relaxed)
+        self.mailbox.is_parked() || self.sleeps.load(Ordering::Relaxed)
     }
 
     /// Takes a window of its away.

@@ -12,6 +12,7 @@ use atoll_abi::Error;
 use capdl::blob::ObjectId;
 use lock_api::RawMutex;
 use wasm_archive::Verified;
+pub use wasm_state::mailbox::Words;
 use wasmtime::{Config, Engine, Module};
 
 use crate::Guest;
@@ -103,19 +104,19 @@ pub trait Home: Send + Sync + 'static {
     /// spurious wake of somebody else.
     type Waker: Clone + Send + Sync + 'static;
 
+    /// Words of the linear memory.
+    type Words: Words + Clone + Send + Sync + 'static;
+
     /// Bytes of the linear memory.
     fn size(&self) -> u64;
-    /// Whether a range is inside the memory, and no part of it is or was a window: nobody else writes
-    /// it, it stays writable, and it stays so for as long as the guest lives.
-    fn is_private(&self, address: u32, len: u32) -> bool;
+    /// The words of a range, which is aligned and inside the memory, and no part of which is or was a
+    /// window: nobody else writes it, and it stays writable. They are used until the thread is done with
+    /// the guest's code, and no longer.
+    fn private_words(&self, address: u32, len: u32) -> Option<Self::Words>;
     /// Copies out of the memory.
     fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress>;
     /// Copies into the memory.
     fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress>;
-    /// Atomic load with acquire ordering; misaligned is [`BadAddress`].
-    fn load(&self, address: u32) -> Result<u32, BadAddress>;
-    /// Atomic store with release ordering; misaligned is [`BadAddress`].
-    fn store(&self, address: u32, value: u32) -> Result<(), BadAddress>;
 
     /// What of the budget is spent.
     fn memory_usage(&self) -> MemoryUsage;
@@ -147,6 +148,11 @@ pub trait Home: Send + Sync + 'static {
     fn finished(&self) -> bool;
     /// Sleeps until woken; may return without cause. Only for the guest's own thread.
     fn park(&self);
+    /// Wakes another guest, then sleeps as [`Home::park`] does.
+    fn wake_and_park(&self, waker: &Self::Waker) {
+        Self::wake(waker);
+        self.park();
+    }
     /// A waker of this thread.
     fn waker(&self) -> Self::Waker;
     /// Wakes.

@@ -2,10 +2,10 @@
 //! Regions: frames that several guests can have windows onto, and the doorbell that goes with them.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::ops::Deref;
+use core::{ops::Deref, ptr};
 
 use atoll_abi::{Error, Pid};
-use smallvec::SmallVec;
+use wasm_state::holders::Holders;
 
 use crate::{
     Guest, Lock,
@@ -27,13 +27,100 @@ pub(crate) struct Region<P: Platform> {
     pub session: Option<Arc<Session<P>>>,
     /// Locked while somebody maps or copies, so that the frames do not go away meanwhile.
     backing: Lock<P, Option<Arc<P::Region>>>,
+    holders: Lock<P, Holders>,
     listeners: Dependents<P, Listener<P>>,
     windows: Dependents<P, Window<P>>,
+}
+
+/// Some of a region's bells, at least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bells(u32);
+
+impl Bells {
+    /// All of them.
+    const ALL: Self = Self(u32::MAX);
+
+    /// # Errors
+    /// `InvalidArgument` if there are none in the mask.
+    pub fn new(mask: u32) -> Result<Self, Error> {
+        if mask == 0 {
+            return Err(Error::InvalidArgument);
+        }
+        Ok(Self(mask))
+    }
+
+    fn meet(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// Guests that are to be woken when no lock is held: a woken thread may run at once, and would have to wait
+/// for it.
+#[must_use = "they are to be woken"]
+pub(crate) struct Sleepers<P: Platform> {
+    /// Mostly there is one at most.
+    first: Option<<P::Home as Home>::Waker>,
+    others: heapless::Vec<<P::Home as Home>::Waker, 7>,
+}
+
+impl<P: Platform> Sleepers<P> {
+    /// Nobody.
+    pub const fn none() -> Self {
+        Self {
+            first: None,
+            others: heapless::Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, home: &P::Home) {
+        if self.first.is_none() {
+            self.first = Some(home.waker());
+        } else {
+            self.add_other(home.waker());
+        }
+    }
+
+    #[cold]
+    fn add_other(&mut self, waker: <P::Home as Home>::Waker) {
+        // Of more than there is room for, each is woken at once: that is slower, not wrong.
+        if let Err(waker) = self.others.push(waker) {
+            P::Home::wake(&waker);
+        }
+    }
+
+    /// Wakes them.
+    #[inline]
+    pub fn wake(&mut self) {
+        if let Some(first) = self.take() {
+            P::Home::wake(&first);
+        }
+    }
+
+    /// Wakes them, if that was not done, and has the thread of this home, which is the caller's, sleep.
+    #[inline]
+    pub fn wake_and_park(&mut self, home: &P::Home) {
+        match self.take() {
+            Some(first) => home.wake_and_park(&first),
+            None => home.park(),
+        }
+    }
+
+    /// Wakes all but the first, which is to be woken.
+    #[inline]
+    fn take(&mut self) -> Option<<P::Home as Home>::Waker> {
+        let first = self.first.take()?;
+        while let Some(waker) = self.others.pop() {
+            P::Home::wake(&waker);
+        }
+        Some(first)
+    }
 }
 
 struct Listener<P: Platform> {
     guest: Arc<Guest<P>>,
     task: u32,
+    bells: Bells,
 }
 
 struct Window<P: Platform> {
@@ -53,6 +140,7 @@ impl<P: Platform> Region<P> {
             owner,
             session,
             backing: Lock::<P, _>::new(Some(Arc::new(backing))),
+            holders: Lock::<P, _>::new(Holders::default()),
             listeners: Dependents::new(Lock::<P, _>::new(Vec::new())),
             windows: Dependents::new(Lock::<P, _>::new(Vec::new())),
         }
@@ -77,7 +165,30 @@ impl<P: Platform> Region<P> {
         offset.checked_add(len).is_some_and(|end| end <= self.bytes)
     }
 
-    /// Has `task` put into the guest's mailbox at every ring by somebody else, and when the grant is lost.
+    /// Counts a handle of a process.
+    ///
+    /// # Errors
+    /// `TooMany`.
+    pub fn note_holder(&self, pid: Pid) -> Result<(), Error> {
+        self.holders.lock().add(pid)
+    }
+
+    /// Counts one less. Answers whether it was the process's last: then the listeners are to be told
+    /// ([`Self::tell_of_departure`]), once its windows are gone.
+    pub fn forget_holder(&self, pid: Pid) -> bool {
+        self.holders.lock().remove(pid)
+    }
+
+    /// Whether a process has a handle, or a window, which goes after the handle: until then it can write.
+    pub fn is_held_by(&self, pid: Pid) -> bool {
+        let mut holds = self.holders.lock().contains(pid);
+        self.windows
+            .for_each(|window| holds |= window.guest.pid() == pid);
+        holds
+    }
+
+    /// Has `task` put into the guest's mailbox whenever somebody else rings one of the bells, and when the
+    /// grant is lost.
     ///
     /// # Errors
     /// `Revoked`, `TooManyListeners`.
@@ -85,6 +196,7 @@ impl<P: Platform> Region<P> {
         &self,
         guest: &Arc<Guest<P>>,
         task: u32,
+        bells: Bells,
         grant: &Arc<Grant<P>>,
     ) -> Result<(), Error> {
         // One for each guest, however many handles it has: nobody takes up the room of others.
@@ -92,6 +204,7 @@ impl<P: Platform> Region<P> {
         let listener = Listener {
             guest: guest.clone(),
             task,
+            bells,
         };
         self.listeners
             .add(grant, listener, MAX_LISTENERS, Error::TooManyListeners)
@@ -113,18 +226,30 @@ impl<P: Platform> Region<P> {
         self.listeners.take(is_it, |_| {}).is_some()
     }
 
-    /// Rings: every listener but `by` finds its task in its mailbox, and is woken if it sleeps.
-    pub fn ring(&self, by: &Guest<P>) {
-        // Nobody is woken under a lock: the woken thread may run at once, and would have to wait.
-        let mut sleepers: SmallVec<[<P::Home as Home>::Waker; 4]> = SmallVec::new();
+    /// Rings: every listener to one of the bells but `by` finds its task in its mailbox. Those who sleep are
+    /// added to the others who are to be woken.
+    #[inline]
+    pub fn ring(&self, by: &Guest<P>, bells: Bells, sleepers: &mut Sleepers<P>) {
+        self.tell(bells, |guest| !ptr::eq(guest, by), sleepers);
+    }
+
+    /// Tells every listener that somebody holds the region no more.
+    pub fn tell_of_departure(&self) {
+        let mut sleepers = Sleepers::none();
+        self.tell(Bells::ALL, |_| true, &mut sleepers);
+        sleepers.wake();
+    }
+
+    #[inline]
+    fn tell(&self, bells: Bells, is_told: impl Fn(&Guest<P>) -> bool, sleepers: &mut Sleepers<P>) {
         self.listeners.for_each(|listener| {
-            if !core::ptr::eq(&*listener.guest, by) {
-                sleepers.extend(listener.guest.put_wake(listener.task));
+            if listener.bells.meet(bells)
+                && is_told(&listener.guest)
+                && listener.guest.put_wake(listener.task)
+            {
+                sleepers.add(&listener.guest.home);
             }
         });
-        for waker in &sleepers {
-            P::Home::wake(waker);
-        }
     }
 
     /// Notes a window that is mapped.
@@ -148,7 +273,7 @@ impl<P: Platform> Region<P> {
     /// Takes a guest's window away, if this is one.
     pub fn remove_window(&self, guest: &Guest<P>, address: u32) -> bool {
         let is_it = |_: &Arc<Grant<P>>, window: &Window<P>| {
-            core::ptr::eq(&*window.guest, guest) && window.address == address
+            ptr::eq(&*window.guest, guest) && window.address == address
         };
         self.windows
             .take(is_it, |window| self.unmap(window))

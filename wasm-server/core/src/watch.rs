@@ -39,11 +39,6 @@ impl<P: Platform> Watchers<P> {
         self.0
             .add(grant, watcher, MAX_WATCHERS, Error::TooManyListeners)
     }
-
-    /// Forgets those whose grants were cut.
-    pub fn strip(&self) {
-        while self.0.take_cut(|_| {}).is_some() {}
-    }
 }
 
 impl<P: Platform> Server<P> {
@@ -56,6 +51,15 @@ impl<P: Platform> Server<P> {
                 guest.wake_for(watcher.task);
             }
             n += 1;
+        }
+    }
+
+    /// Forgets those whose grants were cut. Each is woken one last time, to find out. No lock is held.
+    pub(crate) fn strip_watchers(&self, watchers: &Watchers<P>) {
+        while let Some(watcher) = watchers.0.take_cut(|_| {}) {
+            if let Ok(guest) = self.guest(watcher.pid) {
+                guest.wake_for(watcher.task);
+            }
         }
     }
 }

@@ -6,9 +6,9 @@
 //!
 //! The server's CSpace has two levels, so that what is made for a guest, slots included, can come
 //! out of that guest's memory: a root CNode of [`ROOT_BITS`], whose slot 0 holds the server's own
-//! CNode and whose other slots are the server's to fill with one CNode per guest. A capability
-//! pointer is `directory << (64 - ROOT_BITS) | slot`; every second-level CNode is guarded with zeros
-//! to make up the 64 bits.
+//! CNode and whose other slots are the server's to fill: with one CNode per guest, and with what is used so
+//! often that one level is to do. A capability pointer is `directory << (64 - ROOT_BITS) | slot`; every
+//! second-level CNode is guarded with zeros to make up the 64 bits.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -16,7 +16,7 @@ use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
 /// log2 of the slots of the root CNode.
-pub const ROOT_BITS: usize = 10;
+pub const ROOT_BITS: usize = 11;
 /// log2 of the slots of the server's own CNode (slot 0 of the root CNode).
 pub const OWN_BITS: usize = 14;
 /// [`Handoff::magic`].

@@ -9,10 +9,9 @@ use core::hint::black_box;
 
 use userland::{Error, info, introspect, introspect::Echo};
 
-userland::entrypoint!(main);
-
 const CALLS: u64 = 10_000;
 
+#[userland::entrypoint]
 fn main() -> Result<(), Error> {
     let empty = cost(|| Ok(()))?;
     let each = |cycles: u64| cycles.saturating_sub(empty) / CALLS;

@@ -17,14 +17,13 @@ use userland::{
     wake::Mailbox,
 };
 
-userland::entrypoint!(main);
-
 const GUEST: &str = "spinner";
 /// How long it loops.
 const LIFE: Duration = Duration::from_millis(10);
 /// The first ones load the module and warm up tables; the last one counts.
 const LIVES: u32 = 3;
 
+#[userland::entrypoint]
 fn main() -> Result<(), Failure> {
     let mut mailbox = Mailbox::open()?;
     let mut cycles = 0;

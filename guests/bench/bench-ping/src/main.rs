@@ -2,8 +2,8 @@
 //! What it takes to wake another guest and be woken by it: the side that starts and measures.
 //!
 //! The two agree over the channel `link`: word 0 is the number of rounds, word 4 says that pong
-//! listens. What is measured goes over the doorbell of `bell`, which nothing else rings: so there is
-//! exactly one wake each way in a round.
+//! listens. What is measured goes over a bell of `bell`, which nobody else rings: so there is exactly one
+//! wake each way in a round. First each rings and waits in separate calls, then in one.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -14,10 +14,8 @@ use userland::{
     Error, Rights, info, introspect,
     start::Start,
     time::Instant,
-    wake::{self, Mailbox, Task},
+    wake::{self, Bells, Mailbox, Task},
 };
-
-userland::entrypoint!(main);
 
 const LINK: Task = Task(1);
 const BELL: Task = Task(2);
@@ -28,6 +26,7 @@ const OFFSET_READY: u32 = 4;
 const WARM_UP: u32 = 100;
 const ROUNDS: u32 = 10_000;
 
+#[userland::entrypoint]
 fn main() -> Result<(), Error> {
     let start = Start::read()?;
     let link_region = start.region("link").ok_or(Error::NotFound)?;
@@ -36,22 +35,37 @@ fn main() -> Result<(), Error> {
     let ready = link.word(OFFSET_READY)?;
 
     let mut mailbox = Mailbox::open()?;
-    mailbox.listen(&link_region, LINK)?;
-    mailbox.listen(&bell, BELL)?;
+    mailbox.listen(&link_region, LINK, Bells::ALL)?;
+    mailbox.listen(&bell, BELL, Bells::ALL)?;
     link.store(OFFSET_ROUNDS, WARM_UP + ROUNDS, Release)?;
-    wake::notify(&link_region)?;
+    wake::notify(&link_region, Bells::ALL)?;
     mailbox.wait_until(Instant::NEVER, || (ready.load(Acquire) != 0).then_some(()))?;
 
+    let separate = cost(|| {
+        wake::notify(&bell, Bells::ALL)?;
+        mailbox.wait_for(BELL)
+    })?;
+    let together = cost(|| {
+        mailbox.notify_wait(&bell, Bells::ALL, Instant::NEVER)?;
+        while !mailbox.drain().any(|id| id == BELL) {
+            mailbox.wait(Instant::NEVER)?;
+        }
+        Ok(())
+    })?;
+    info!("bench wake_pingpong {together}");
+    info!("bench wake_pingpong_separate {separate}");
+    Ok(())
+}
+
+/// Cycles of a round.
+fn cost(mut round: impl FnMut() -> Result<(), Error>) -> Result<u64, Error> {
     let mut rounds = |count| {
         let begin = introspect::cycles();
         for _ in 0..count {
-            wake::notify(&bell)?;
-            mailbox.wait_for(BELL)?;
+            round()?;
         }
         Ok::<_, Error>(introspect::cycles() - begin)
     };
     rounds(WARM_UP)?;
-    let cycles = rounds(ROUNDS)?;
-    info!("bench wake_pingpong {}", cycles / u64::from(ROUNDS));
-    Ok(())
+    Ok(rounds(ROUNDS)? / u64::from(ROUNDS))
 }

@@ -10,10 +10,8 @@ use userland::{
     Error, Rights,
     start::Start,
     time::Instant,
-    wake::{self, Mailbox, Task},
+    wake::{self, Bells, Mailbox, Task},
 };
-
-userland::entrypoint!(main);
 
 const LINK: Task = Task(1);
 const BELL: Task = Task(2);
@@ -21,6 +19,7 @@ const BELL: Task = Task(2);
 const OFFSET_ROUNDS: u32 = 0;
 const OFFSET_READY: u32 = 4;
 
+#[userland::entrypoint]
 fn main() -> Result<(), Error> {
     let start = Start::read()?;
     let link_region = start.region("link").ok_or(Error::NotFound)?;
@@ -29,18 +28,26 @@ fn main() -> Result<(), Error> {
     let rounds = link.word(OFFSET_ROUNDS)?;
 
     let mut mailbox = Mailbox::open()?;
-    mailbox.listen(&link_region, LINK)?;
-    mailbox.listen(&bell, BELL)?;
+    mailbox.listen(&link_region, LINK, Bells::ALL)?;
+    mailbox.listen(&bell, BELL, Bells::ALL)?;
     let count = mailbox.wait_until(Instant::NEVER, || match rounds.load(Acquire) {
         0 => None,
         count => Some(count),
     })?;
     link.store(OFFSET_READY, 1, Release)?;
-    wake::notify(&link_region)?;
+    wake::notify(&link_region, Bells::ALL)?;
 
-    for _ in 0..count.unwrap_or(0) {
+    let count = count.unwrap_or(0);
+    for _ in 0..count {
         mailbox.wait_for(BELL)?;
-        wake::notify(&bell)?;
+        wake::notify(&bell, Bells::ALL)?;
     }
-    Ok(())
+    mailbox.wait_for(BELL)?;
+    for _ in 1..count {
+        mailbox.notify_wait(&bell, Bells::ALL, Instant::NEVER)?;
+        while !mailbox.drain().any(|id| id == BELL) {
+            mailbox.wait(Instant::NEVER)?;
+        }
+    }
+    wake::notify(&bell, Bells::ALL)
 }

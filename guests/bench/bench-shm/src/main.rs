@@ -6,8 +6,6 @@
 
 use userland::{Error, PAGE, Rights, info, introspect, shm::Region};
 
-userland::entrypoint!(main);
-
 /// Wasm pages of the region.
 const PAGES: u32 = 16;
 /// Bytes that the MMU maps at once.
@@ -16,6 +14,7 @@ const MAPPED: u32 = 4096;
 const WARM_UP: u32 = 2;
 const ROUNDS: u32 = 4;
 
+#[userland::entrypoint]
 fn main() -> Result<(), Error> {
     let region = Region::alloc(PAGES)?;
     let rounds = |count| {

@@ -14,12 +14,11 @@ use userland::{
     Error, exit::ExitCode, handle::Capability as _, info, introspect, process, process::Outcome,
 };
 
-userland::entrypoint!(main);
-
 const GUEST: &str = "minimal";
 /// The first ones load the module and warm up tables; the last one counts.
 const LIVES: u32 = 5;
 
+#[userland::entrypoint]
 fn main() -> Result<(), Failure> {
     let mut costs = (0, 0);
     for _ in 0..LIVES {

@@ -13,8 +13,6 @@ use userland::{
     wake::{Mailbox, Task},
 };
 
-userland::entrypoint!(main);
-
 const TIMER: Task = Task(1);
 
 /// Timers that are set one after the other, each earlier than the one before, and then cancelled.
@@ -23,6 +21,7 @@ const TOGETHER: usize = 32;
 const STEP: Duration = Duration::from_secs(10);
 const ROUNDS: u32 = 100;
 
+#[userland::entrypoint]
 fn main() -> Result<(), Error> {
     let mut mailbox = Mailbox::open()?;
     // Each once unmeasured, so that nothing is done for the first time in between.

@@ -15,21 +15,23 @@ use userland::{
     time::Instant,
 };
 
-userland::entrypoint!(main);
-
 /// Most guests that run together.
 const MAX_TOGETHER: usize = 2;
 
 /// Groups of guests that run together.
-const BENCHMARKS: [&[&str]; 6] = [
+const BENCHMARKS: [&[&str]; 9] = [
     &["bench-calls"],
     &["bench-pong", "bench-ping"],
+    &["bench-channel"],
+    &["bench-answer", "bench-ask"],
+    &["bench-rpc-server", "bench-rpc-client"],
     &["bench-shm"],
     &["bench-timers"],
     &["bench-start"],
     &["bench-kill"],
 ];
 
+#[userland::entrypoint]
 fn main() -> ExitCode {
     // First of all: it is the time that it took to get here.
     let booted = Instant::now();

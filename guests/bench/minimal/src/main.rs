@@ -6,8 +6,7 @@
 
 use userland::{exit::ExitCode, introspect};
 
-userland::entrypoint!(main);
-
+#[userland::entrypoint]
 fn main() -> ExitCode {
     ExitCode(introspect::cycles() as u32)
 }

@@ -4,8 +4,7 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-userland::entrypoint!(main);
-
+#[userland::entrypoint]
 fn main() {
     userland::info!("about to read beyond my memory");
     let word = read_beyond_memory();

@@ -4,8 +4,7 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-userland::entrypoint!(main);
-
+#[userland::entrypoint]
 fn main() {
     userland::info!("about to panic");
     panic_with_a_message(42);

@@ -21,10 +21,8 @@ use userland::{
     shm::Region,
     start::Start,
     time::Instant,
-    wake::{self, Mailbox, Task},
+    wake::{self, Bells, Mailbox, Task},
 };
-
-userland::entrypoint!(main);
 
 const LINK: Task = Task(1);
 const EXCHANGE: Task = Task(2);
@@ -37,6 +35,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Messages between two lines of the log, then.
 const QUIET: u32 = 10;
 
+#[userland::entrypoint]
 fn main() -> Result<Infallible, Failure> {
     let start = Start::read()?;
     let rounds = match start.value("rounds") {
@@ -53,12 +52,12 @@ fn main() -> Result<Infallible, Failure> {
     let exchange = exchange_region.attach(Rights::READ_WRITE)?;
 
     let mut mailbox = Mailbox::open()?;
-    mailbox.listen(&link_region, LINK)?;
-    mailbox.listen(&exchange_region, EXCHANGE)?;
+    mailbox.listen(&link_region, LINK, Bells::ALL)?;
+    mailbox.listen(&exchange_region, EXCHANGE, Bells::ALL)?;
 
     let token = exchange_region.share(Terms::once(Rights::READ_WRITE))?;
     let offer = link.offer(&token, rounds)?;
-    wake::notify(&link_region)?;
+    wake::notify(&link_region, Bells::ALL)?;
     mailbox.wait_until(Instant::NEVER, || match link.is_taken(offer) {
         Ok(false) => None,
         other => Some(other),
@@ -112,7 +111,7 @@ impl Game<'_> {
         let word = word_of(number);
         let expected = self.checksum.add(word);
         self.there.put(number, word);
-        wake::notify(self.region)?;
+        wake::notify(self.region, Bells::ALL)?;
         let answer = self
             .mailbox
             .wait_until(deadline, || self.back.get(number).transpose())?

@@ -18,11 +18,9 @@ use userland::{
     shm::Region,
     start::Start,
     time::Instant,
-    wake::{self, Mailbox, Task},
+    wake::{self, Bells, Mailbox, Task},
     warn,
 };
-
-userland::entrypoint!(main);
 
 const LINK: Task = Task(1);
 const EXCHANGE: Task = Task(2);
@@ -32,13 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages between two lines of the log, then: ping sends one each second.
 const QUIET: u32 = 10;
 
+#[userland::entrypoint]
 fn main() -> Result<Infallible, Failure> {
     let start = Start::read()?;
     let link_region = start.region("link").ok_or(Failure::Missing("link"))?;
     let link_window = link_region.attach(Rights::READ_WRITE)?;
     let link = Link::new(&link_window);
     let mut mailbox = Mailbox::open()?;
-    mailbox.listen(&link_region, LINK)?;
+    mailbox.listen(&link_region, LINK, Bells::ALL)?;
     loop {
         let offer = mailbox.wait_until(Instant::NEVER, || link.new_offer().transpose())?;
         let Some(offer) = offer else { continue };
@@ -53,7 +52,9 @@ fn main() -> Result<Infallible, Failure> {
         };
         match serve(&region, &offer, &link_region, &link, &mut mailbox) {
             // When ping ends, so does its region, and the window onto it shows zeros.
-            Err(_) if wake::notify(&region) == Err(Error::Revoked) => info!("ping is gone"),
+            Err(_) if wake::notify(&region, Bells::ALL) == Err(Error::Revoked) => {
+                info!("ping is gone")
+            }
             other => other?,
         }
         // Frees its place in the table of handles.
@@ -80,9 +81,9 @@ fn serve(
     let window = region.attach(Rights::READ_WRITE)?;
     let there = Slot::new(&window, OFFSET_PING)?;
     let back = Slot::new(&window, OFFSET_PONG)?;
-    mailbox.listen(region, EXCHANGE)?;
+    mailbox.listen(region, EXCHANGE, Bells::ALL)?;
     link.take(offer.number)?;
-    wake::notify(link_region)?;
+    wake::notify(link_region, Bells::ALL)?;
     info!("attached the region that ping made");
 
     let mut checksum = Checksum::default();
@@ -104,7 +105,7 @@ fn serve(
                 continue;
             }
         }
-        wake::notify(region)?;
+        wake::notify(region, Bells::ALL)?;
         number = next;
         if number == offer.rounds {
             info!("answered {number} messages");

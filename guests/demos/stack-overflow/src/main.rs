@@ -6,12 +6,11 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-userland::entrypoint!(main);
-
 /// The depth. An atomic, so that no optimizer makes a loop of the recursion; and a static, so that
 /// the frames are on the native stack only, not on the one in linear memory.
 static DEPTH: AtomicU32 = AtomicU32::new(0);
 
+#[userland::entrypoint]
 fn main() {
     userland::info!("about to recur without end");
     recur_without_end();

@@ -19,8 +19,6 @@ use userland::{
     time::Instant,
 };
 
-userland::entrypoint!(main);
-
 /// Cycles after which there is nothing more to come.
 const FIRST: u32 = 240;
 /// log2 of the memory of a child.
@@ -85,6 +83,7 @@ fn used(pid: Pid) -> Verdict<Used> {
     })
 }
 
+#[userland::entrypoint]
 fn main() -> Result<(), Fault> {
     let start = Start::read()?;
     let cycles: u32 = start

@@ -50,7 +50,7 @@ impl Line {
     pub fn say(&self, step: u32) -> Result<(), Error> {
         let own = 4 * u32::from(self.side == Side::Watched);
         self.window.store(own, step, Ordering::Release)?;
-        wake::notify(&self.region)
+        wake::notify(&self.region, wake::Bells::ALL)
     }
 
     /// The last step of the other side.

@@ -11,7 +11,9 @@ use core::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use atoll_abi::{Form, Groups, Handle, Level, PAGE, Param, Rights, TABLE, TimerId, hostcall::Wire};
+use atoll_abi::{
+    Form, Groups, Handle, Level, PAGE, Param, Pid, Rights, TABLE, TimerId, hostcall::Wire,
+};
 use drill::misuse::{LEN, Place, is_address};
 use userland::{Error, handle::Capability as _, raw, shm::Region};
 

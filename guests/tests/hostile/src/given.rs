@@ -6,14 +6,15 @@ use core::time::Duration;
 
 use drill::{Fault, Verdict, ensure, refused};
 use userland::{
-    Error, Group, Groups, Rights, debug, entropy,
+    Error, Group, Groups, Level, Rights, entropy,
     handle::{self, Capability as _, Event, Terms, Token, accept},
+    log,
     process::{Command, Process},
     session::Builder,
     shm::Region,
     singleton::Service,
     time::{Instant, Timer},
-    wake::{self, Task},
+    wake::{self, Bells, Task},
 };
 
 use crate::stage::{NOTICE, Stage};
@@ -23,7 +24,7 @@ pub fn flood(stage: &mut Stage) -> Verdict {
     let bell: Region = stage.given("bell")?;
     let rings = stage.number(1)?;
     for _ in 0..rings {
-        wake::notify(&bell)?;
+        wake::notify(&bell, Bells::ALL)?;
     }
     stage.say(1)?;
     stage.until(1)
@@ -183,7 +184,7 @@ pub fn grinder(stage: &mut Stage) -> Verdict {
             "alloc" => Region::alloc(2)?.close()?,
             "timer" => Timer::at(Instant::NEVER, Task(7))?.cancel()?,
             "alarm" => stage.rest(Duration::from_micros(50))?,
-            "log" => debug!("{what}"),
+            "log" => log::write(Level::Debug, format_args!("{what}")),
             "list" => userland::introspect::processes().try_for_each(|one| one.map(drop))?,
             "start" => match Command::module(&child).arg("sleep").start() {
                 Ok(process) => {

@@ -10,6 +10,7 @@ extern crate alloc;
 mod call;
 mod ends;
 mod given;
+mod leaver;
 mod limits;
 mod misuse;
 mod numbers;
@@ -22,8 +23,6 @@ mod windows;
 use drill::{Fault, Verdict};
 use stage::Stage;
 use userland::exit::ExitCode;
-
-userland::entrypoint!(main);
 
 type Role = fn(&mut Stage) -> Verdict<ExitCode>;
 
@@ -64,6 +63,8 @@ const ROLES: &[(&str, Role)] = roles! {
     "detach" => windows::detach,
     "revoked" => windows::revoked,
     "owner" => windows::owner,
+    "leaver" => leaver::leave,
+    "ringer" => leaver::ring,
     "giver" => windows::giver,
     "taker" => windows::taker,
 
@@ -89,6 +90,7 @@ const ROLES: &[(&str, Role)] = roles! {
     "panic" => ends::panic,
 };
 
+#[userland::entrypoint]
 fn main() -> Result<ExitCode, Fault> {
     let mut stage = Stage::enter()?;
     let wanted = stage.word(0);

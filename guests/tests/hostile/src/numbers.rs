@@ -12,13 +12,14 @@ use userland::{
     session::Session,
     shm::Region,
     singleton::Service,
-    wake::{self, Task},
+    time::Instant,
+    wake::{self, Bells, Task},
 };
 
 use crate::stage::{BELL, Stage};
 
 /// What every call answers to a handle that is none.
-fn useless(stage: &Stage, handle: Handle, wanted: Error) -> Verdict {
+fn useless(stage: &mut Stage, handle: Handle, wanted: Error) -> Verdict {
     let region = || Region::from_handle(handle);
     let process = || Process::from_handle(handle);
     let service = || Service::from_handle(handle);
@@ -32,9 +33,15 @@ fn useless(stage: &Stage, handle: Handle, wanted: Error) -> Verdict {
     for rights in [Rights::READ, Rights::READ_WRITE] {
         refused(region().attach(rights), wanted)?;
     }
-    refused(stage.mailbox.listen(&region(), BELL), wanted)?;
+    refused(stage.mailbox.listen(&region(), BELL, Bells::ALL), wanted)?;
     refused(stage.mailbox.unlisten(&region()), wanted)?;
-    refused(wake::notify(&region()), wanted)?;
+    refused(wake::notify(&region(), Bells::ALL), wanted)?;
+    let mailbox = &mut stage.mailbox;
+    refused(
+        mailbox.notify_wait(&region(), Bells::ALL, Instant::NEVER),
+        wanted,
+    )?;
+    refused(region().is_held_by(stage.start.pid()), wanted)?;
     refused(process().wait(), wanted)?;
     refused(process().stop(Duration::ZERO), wanted)?;
     refused(process().state(), wanted)?;
@@ -128,8 +135,9 @@ pub fn wrong_kinds(stage: &mut Stage) -> Verdict {
     refused(region.size(), wanted)?;
     refused(region.attach(Rights::READ), wanted)?;
     refused(region.read_at(0, &mut [0]), wanted)?;
-    refused(wake::notify(&region), wanted)?;
-    refused(stage.mailbox.listen(&region, BELL), wanted)
+    refused(wake::notify(&region, Bells::ALL), wanted)?;
+    refused(region.is_held_by(stage.start.pid()), wanted)?;
+    refused(stage.mailbox.listen(&region, BELL, Bells::ALL), wanted)
 }
 
 /// A handle that was derived has no more rights than it was given, and gives no more on.
@@ -154,8 +162,12 @@ pub fn rights(stage: &mut Stage) -> Verdict {
         allowed(region.attach(Rights::READ_WRITE).map(drop), reads && writes)?;
         allowed(region.read_at(0, &mut [0]), reads)?;
         allowed(region.write_at(0, &[0]), writes)?;
-        allowed(stage.mailbox.listen(&region, Task(9)), reads)?;
-        allowed(wake::notify(&region), writes)?;
+        allowed(stage.mailbox.listen(&region, Task(9), Bells::ALL), reads)?;
+        allowed(wake::notify(&region, Bells::ALL), writes)?;
+        let now = Instant::now();
+        let rung = stage.mailbox.notify_wait(&region, Bells::ALL, now);
+        allowed(rung.map(drop), writes)?;
+        allowed(region.is_held_by(stage.start.pid()).map(drop), reads)?;
         for other in (0..8).filter_map(Rights::from_bits) {
             let may = rights.contains(Rights::GRANT) && rights.contains(other);
             allowed(

@@ -13,7 +13,7 @@ use userland::{
     process::Module,
     start::Start,
     time::Instant,
-    wake::{Mailbox, Task},
+    wake::{Bells, Mailbox, Task},
 };
 
 /// What comes with a ring of the line.
@@ -41,7 +41,7 @@ impl Stage {
         let mailbox = Mailbox::open()?;
         let line = match start.region(line::NAME) {
             Some(region) => {
-                mailbox.listen(&region, LINE)?;
+                mailbox.listen(&region, LINE, Bells::ALL)?;
                 Some(Line::new(region, Side::Watched)?)
             }
             None => None,

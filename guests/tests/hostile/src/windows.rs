@@ -13,7 +13,7 @@ use userland::{
     session::Builder,
     shm::{Region, Window},
     time::{Instant, Timer},
-    wake,
+    wake::{self, Bells},
 };
 
 use crate::{
@@ -87,7 +87,7 @@ pub fn revoked(stage: &mut Stage) -> Verdict {
     let window = region.attach(Rights::READ_WRITE)?;
     let reading = region.attach(Rights::READ)?;
     let lower = below.attach(Rights::READ_WRITE)?;
-    stage.mailbox.listen(&region, BELL)?;
+    stage.mailbox.listen(&region, BELL, Bells::ALL)?;
     ensure!(
         window.load(0, Ordering::Acquire)? == MARK,
         "the warden's mark is not there"
@@ -105,8 +105,8 @@ pub fn revoked(stage: &mut Stage) -> Verdict {
         refused(lost.read_at(0, &mut [0; 4]), Error::Revoked)?;
         refused(lost.write_at(0, &[1; 4]), Error::Revoked)?;
         refused(lost.attach(Rights::READ), Error::Revoked)?;
-        refused(wake::notify(lost), Error::Revoked)?;
-        refused(stage.mailbox.listen(lost, BELL), Error::Revoked)?;
+        refused(wake::notify(lost, Bells::ALL), Error::Revoked)?;
+        refused(stage.mailbox.listen(lost, BELL, Bells::ALL), Error::Revoked)?;
         refused(lost.share(Terms::once(Rights::READ)), Error::Revoked)?;
         refused(lost.revoke(), Error::Revoked)?;
         ensure!(
@@ -173,9 +173,9 @@ pub fn giver(stage: &mut Stage) -> Verdict {
     let window = region.attach(Rights::READ_WRITE)?;
     window.store(0, MARK, Ordering::Release)?;
     end_at(stage, 3)?;
-    stage.mailbox.listen(&region, BELL)?;
+    stage.mailbox.listen(&region, BELL, Bells::ALL)?;
     end_at(stage, 4)?;
-    wake::notify(&region)?;
+    wake::notify(&region, Bells::ALL)?;
     end_at(stage, 5)?;
     window.detach()?;
     end_at(stage, 6)?;
@@ -196,9 +196,9 @@ pub fn taker(stage: &mut Stage) -> Verdict {
     let window = region.attach(Rights::READ_WRITE)?;
     window.store(0, MARK, Ordering::Release)?;
     end_at(stage, 2)?;
-    stage.mailbox.listen(&region, BELL)?;
+    stage.mailbox.listen(&region, BELL, Bells::ALL)?;
     end_at(stage, 3)?;
-    wake::notify(&region)?;
+    wake::notify(&region, Bells::ALL)?;
     end_at(stage, 4)?;
     region.share(Terms::once(Rights::READ))?;
     end_at(stage, 5)?;
@@ -218,7 +218,7 @@ pub fn litter(stage: &mut Stage) -> Verdict {
         Timer::at(later, BELL)?;
     }
     let ours: Region = accept(&region.share(Terms::once(Rights::ALL))?)?;
-    stage.mailbox.listen(&ours, BELL)?;
+    stage.mailbox.listen(&ours, BELL, Bells::ALL)?;
     region.share(Terms {
         rights: Rights::READ,
         uses: 5,

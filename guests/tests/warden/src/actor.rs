@@ -12,6 +12,7 @@ use userland::{
     process::{Command, Outcome, Process},
     shm::Region,
     time::Instant,
+    wake::Bells,
 };
 
 use crate::warden::{LINE, PATIENCE, STATE, Warden, give};
@@ -36,7 +37,7 @@ impl Actor {
     /// A new line, to which the warden listens.
     pub fn line(warden: &Warden) -> Verdict<Line> {
         let region = Region::alloc(1)?;
-        warden.mailbox.listen(&region, LINE)?;
+        warden.mailbox.listen(&region, LINE, Bells::ALL)?;
         Ok(Line::new(region, Side::Warden)?)
     }
 

@@ -11,6 +11,7 @@ extern crate alloc;
 
 mod actor;
 mod ends;
+mod leaving;
 mod misuse;
 mod sessions;
 mod sharing;
@@ -21,10 +22,9 @@ use drill::{Fault, Verdict};
 use userland::info;
 use warden::Warden;
 
-userland::entrypoint!(main);
-
 type Scenario = fn(&mut Warden) -> Verdict;
 
+#[userland::entrypoint]
 fn main() -> Result<(), Fault> {
     let mut warden = Warden::new()?;
     let mut failed = 0;
@@ -49,6 +49,7 @@ fn main() -> Result<(), Fault> {
     for scenarios in [
         misuse::SCENARIOS,
         sharing::SCENARIOS,
+        leaving::SCENARIOS,
         sessions::SCENARIOS,
         ends::SCENARIOS,
     ] {

@@ -10,7 +10,7 @@ use userland::{
     handle::{Capability as _, Event, Terms, Token, accept},
     shm::Region,
     time::{Instant, Timer},
-    wake::{self, Task},
+    wake::{self, Bells, Task},
 };
 
 use crate::{
@@ -81,7 +81,7 @@ fn source_exited(warden: &mut Warden) -> Verdict {
         let region: Region = accept(&Token::from_bytes(actor.line.get()?))?;
         let window = region.attach(USE)?;
         let reading = region.attach(Rights::READ)?;
-        warden.mailbox.listen(&region, BELL)?;
+        warden.mailbox.listen(&region, BELL, Bells::ALL)?;
         ensure!(
             window.load(0, Ordering::Acquire)? == MARK,
             "its mark is not there"
@@ -105,7 +105,7 @@ fn source_exited(warden: &mut Warden) -> Verdict {
         }
         window.store(0, MARK, Ordering::Release)?;
         refused(region.read_at(0, &mut [0]), Error::Revoked)?;
-        refused(wake::notify(&region), Error::Revoked)?;
+        refused(wake::notify(&region, Bells::ALL), Error::Revoked)?;
         refused(region.attach(Rights::READ), Error::Revoked)?;
         refused(region.share(Terms::once(Rights::READ)), Error::Revoked)?;
         refused(accept::<Region>(&spare), Error::BadToken)?;
@@ -188,8 +188,8 @@ fn givers_end(warden: &mut Warden) -> Verdict {
                 let region = done_or_lost(accept::<Region>(&token))?;
                 if let Some(region) = &region {
                     let window = done_or_lost(region.attach(USE))?;
-                    done_or_lost(warden.mailbox.listen(region, BELL))?;
-                    done_or_lost(wake::notify(region))?;
+                    done_or_lost(warden.mailbox.listen(region, BELL, Bells::ALL))?;
+                    done_or_lost(wake::notify(region, Bells::ALL))?;
                     if let Some(window) = &window {
                         window.store(8, MARK, Ordering::Release)?;
                     }
@@ -201,7 +201,7 @@ fn givers_end(warden: &mut Warden) -> Verdict {
                         ensure!(word == 0 || word == MARK, "{step} {way}: {word:#x}");
                         done_or_lost(window.detach())?;
                     }
-                    refused(wake::notify(region), Error::Revoked)?;
+                    refused(wake::notify(region, Bells::ALL), Error::Revoked)?;
                 } else if early {
                     finish(warden, &actor, step, way)?;
                 }
@@ -221,7 +221,7 @@ fn takers_end(warden: &mut Warden) -> Verdict {
         for way in WAYS {
             let region = Region::alloc(1)?;
             let window = region.attach(USE)?;
-            warden.mailbox.listen(&region, BELL)?;
+            warden.mailbox.listen(&region, BELL, Bells::ALL)?;
             let token = region.share(Terms::once(Rights::ALL))?;
             let number = alloc::format!("{step}");
             let actor = warden.actor_told(&token.to_bytes(), "taker", &[&number, way], |_| ())?;
@@ -231,7 +231,7 @@ fn takers_end(warden: &mut Warden) -> Verdict {
                 region.revoke()?;
             }
             finish(warden, &actor, step, way)?;
-            wake::notify(&region)?;
+            wake::notify(&region, Bells::ALL)?;
             let word = window.load(0, Ordering::Acquire)?;
             let written = step >= 2;
             ensure!((word == MARK) == written, "{step} {way}: {word:#x}");
@@ -252,7 +252,7 @@ fn wake_flood(warden: &mut Warden) -> Verdict {
     const RINGS: &str = "20000";
     const OWN: Task = Task(77);
     let bell = Region::alloc(1)?;
-    warden.mailbox.listen(&bell, BELL)?;
+    warden.mailbox.listen(&bell, BELL, Bells::ALL)?;
     let module = warden.module().name("ringer");
     let actor = warden.actor_with(&module, "flood", &[RINGS], |command| {
         command.give("bell", &bell, Rights::READ_WRITE);
@@ -275,7 +275,7 @@ fn wake_flood(warden: &mut Warden) -> Verdict {
     // Its own wakes come again.
     Timer::at(Instant::now() + Duration::from_millis(1), OWN)?;
     warden.mailbox.wait_for(OWN)?;
-    wake::notify(&bell)?;
+    wake::notify(&bell, Bells::ALL)?;
     actor.line.say(1)?;
     actor.succeeds()?;
     // In the midst of a flood, too.

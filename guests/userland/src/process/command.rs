@@ -9,13 +9,27 @@ use atoll_abi::{
     message::{ModuleRequest, Name, Program, StartRequest, Text},
 };
 
-use super::{Process, give};
+use super::{Child, Process, give};
 use crate::{handle::Capability, session::Session, sys::calls, text::bounded};
 
 /// A process to be.
 ///
 /// What is wrong with a part of it, a text that is too long or one too many, [`Command::start`]
 /// reports.
+///
+/// ```no_run
+/// use userland::{Error, Rights, process::{Child, Command}, session::Session, shm::Region};
+///
+/// fn worker(jobs: &Region, session: &Session) -> Result<Child, Error> {
+///     Command::guest("worker")
+///         .arg("jobs=3")
+///         .args(["quiet", "once"])
+///         .env("LOG", "debug")
+///         .give("jobs", jobs, Rights::READ)
+///         .session(session)
+///         .spawn()
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Command {
     request: StartRequest,
@@ -24,11 +38,13 @@ pub struct Command {
 
 impl Command {
     /// A guest of the spec that starts on demand, with all that the spec gives it.
+    /// See the example of [`Command`].
     pub fn guest(name: &str) -> Self {
         Self::new(bounded(name).map(Program::Guest))
     }
 
     /// A child that runs a module of the archive, which this guest pays for and which ends with it.
+    /// See the example of [`Module`].
     pub fn module(module: &Module<'_>) -> Self {
         Self::new(module.request().map(Program::Module))
     }
@@ -48,6 +64,7 @@ impl Command {
     }
 
     /// Adds an argument. A guest of the spec that is given any has none of the spec's.
+    /// See the example of [`Command`].
     pub fn arg(&mut self, arg: &str) -> &mut Self {
         let added = bounded(arg).and_then(|arg| {
             let args = &mut self.request.args;
@@ -56,7 +73,7 @@ impl Command {
         self.note(added)
     }
 
-    /// Adds arguments.
+    /// Adds arguments. See the example of [`Command`].
     pub fn args<'a>(&mut self, args: impl IntoIterator<Item = &'a str>) -> &mut Self {
         for arg in args {
             self.arg(arg);
@@ -65,6 +82,7 @@ impl Command {
     }
 
     /// Adds an environment variable. A guest of the spec that is given any has none of the spec's.
+    /// See the example of [`Command`].
     pub fn env(&mut self, key: &str, value: &str) -> &mut Self {
         let mut entry = Text::new();
         let written = write!(entry, "{key}={value}");
@@ -76,6 +94,7 @@ impl Command {
     }
 
     /// Gives it a capability, which it finds under this name. Needs the right to grant.
+    /// See the example of [`Command`].
     pub fn give(&mut self, name: &str, capability: &impl Capability, rights: Rights) -> &mut Self {
         let added = give(name, capability, rights).and_then(|give| {
             let gives = &mut self.request.gives;
@@ -85,12 +104,21 @@ impl Command {
     }
 
     /// Starts it in this session, not in this guest's own. Needs the right to write to the session.
+    /// See the example of [`Command`].
     pub fn session(&mut self, session: &Session) -> &mut Self {
         self.request.session = Some(session.handle());
         self
     }
 
     /// Starts it. Answers when its memory and its thread are made, before its first instruction.
+    ///
+    /// ```no_run
+    /// use userland::{Error, process::{Command, Process}};
+    ///
+    /// fn worker() -> Result<Process, Error> {
+    ///     Command::guest("worker").start()
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such guest or module, [`Error::Busy`] if the guest runs
@@ -106,6 +134,14 @@ impl Command {
         }
     }
 
+    /// Starts it, for tasks to wait for. See the example of [`Child`].
+    ///
+    /// # Errors
+    /// As [`Command::start`], and [`Error::TooManyListeners`].
+    pub fn spawn(&self) -> Result<Child, Error> {
+        Child::new(self.start()?)
+    }
+
     /// Keeps the first thing that went wrong.
     fn note(&mut self, added: Result<(), Error>) -> &mut Self {
         self.fault = self.fault.or(added.err());
@@ -114,6 +150,23 @@ impl Command {
 }
 
 /// A module to run as a child.
+///
+/// ```no_run
+/// use core::time::Duration;
+/// use userland::{Error, Group, Groups, Limits, process::{Child, Command, Module}};
+///
+/// fn worker() -> Result<Child, Error> {
+///     let limits = Limits { timers: 4, ..Limits::DEFAULT };
+///     let module = Module::new("worker", 20)
+///         .name("worker-7")
+///         .stack(64 << 10)
+///         .prio(90)
+///         .groups(Groups::NONE.with(Group::Log))
+///         .limits(limits)
+///         .deadline(Duration::from_secs(60));
+///     Command::module(&module).spawn()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module<'a> {
     module: &'a str,
@@ -129,7 +182,7 @@ pub struct Module<'a> {
 impl<'a> Module<'a> {
     /// This module of the archive, with 2^`memory_bits` bytes of this guest's memory budget. The
     /// process has the module's name, this guest's priority and size of stack, no groups of hostcalls,
-    /// the limits [`Limits::DEFAULT`], and no deadline.
+    /// the limits [`Limits::DEFAULT`], and no deadline. See the example of [`Module`].
     pub const fn new(module: &'a str, memory_bits: u8) -> Self {
         Self {
             module,
@@ -143,42 +196,42 @@ impl<'a> Module<'a> {
         }
     }
 
-    /// With another name.
+    /// With another name. See the example of [`Module`].
     #[must_use]
     pub const fn name(mut self, name: &'a str) -> Self {
         self.name = name;
         self
     }
 
-    /// With a stack of this many bytes, as some guest of the spec has.
+    /// With a stack of this many bytes, as some guest of the spec has. See the example of [`Module`].
     #[must_use]
     pub const fn stack(mut self, bytes: u32) -> Self {
         self.stack = bytes;
         self
     }
 
-    /// With this priority, at most this guest's.
+    /// With this priority, at most this guest's. See the example of [`Module`].
     #[must_use]
     pub const fn prio(mut self, prio: u8) -> Self {
         self.prio = prio;
         self
     }
 
-    /// With these groups of hostcalls, at most this guest's.
+    /// With these groups of hostcalls, at most this guest's. See the example of [`Module`].
     #[must_use]
     pub const fn groups(mut self, groups: Groups) -> Self {
         self.groups = groups;
         self
     }
 
-    /// With these limits, each at most this guest's.
+    /// With these limits, each at most this guest's. See the example of [`Module`].
     #[must_use]
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Ended by force when it has run for so long, in whole milliseconds.
+    /// Ended by force when it has run for so long, in whole milliseconds. See the example of [`Module`].
     #[must_use]
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);

@@ -48,6 +48,7 @@ macro_rules! scalar {
     ([task: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
     ([code: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
     ([pages: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
+    ([bells: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
     ([$address:ident: u32 $(, $($rest:tt)+)?]
         $(#[doc = $doc:literal])+ fn $room:ident $name:ident($($param:ident: $ty:ident),*) -> $answer:ty;) => {
         $(#[doc = $doc])+

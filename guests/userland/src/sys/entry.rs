@@ -1,22 +1,49 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Where a guest begins, and how it ends when it panics.
 
+#[cfg(target_family = "wasm")]
 use core::{fmt, panic::PanicInfo};
 
-use crate::exit::{ExitCode, Termination, exit, fail};
+use crate::{
+    exit::{ExitCode, Termination, exit, fail},
+    start::Start,
+    task,
+};
 
-/// Names the function that the guest begins with: without parameters, and with a result that
-/// implements [`Termination`](crate::exit::Termination). When it returns, the guest ends.
+/// What [`entrypoint`](crate::entrypoint) makes of a function: where the server starts.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! entrypoint {
-    ($main:path) => {
+macro_rules! __entrypoint {
+    ($main:ident()) => {
+        $crate::__entrypoint!(@start $crate::__finish($main()));
+    };
+    ($main:ident(start)) => {
+        $crate::__entrypoint!(@start $crate::__finish($crate::__with_start($main)));
+    };
+    (@start $run:expr) => {
         // The attribute counts as unsafe since a name can collide. The server starts what has this
-        // name, and nothing else in a guest has it.
+        // name, and nothing else in a guest has it. Elsewhere it is the C library's.
+        #[cfg(target_family = "wasm")]
         #[unsafe(no_mangle)]
         extern "C" fn _start() {
-            $crate::__finish($main());
+            $run;
         }
     };
+}
+
+/// Runs an entry point that takes what the guest was told.
+pub fn with_start<T: Termination>(main: impl FnOnce(Start) -> T) -> T {
+    match Start::read() {
+        Ok(start) => main(start),
+        Err(error) => fail(&format_args!("cannot read the start parameters: {error}")),
+    }
+}
+
+/// Runs an entry point that is `async`. What is left of other tasks is dropped, which lets their peers know.
+pub fn run<T>(main: impl Future<Output = T>) -> T {
+    let result = task::block_on(main);
+    task::cancel_all();
+    result
 }
 
 /// Ends the guest the way the result of its entry point says.
@@ -30,8 +57,10 @@ pub fn finish(result: impl Termination) {
 }
 
 /// A panic's message, then its place, on one line.
+#[cfg(target_family = "wasm")]
 struct Panic<'a>(&'a PanicInfo<'a>);
 
+#[cfg(target_family = "wasm")]
 impl fmt::Display for Panic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.message())?;
@@ -42,6 +71,7 @@ impl fmt::Display for Panic<'_> {
     }
 }
 
+#[cfg(target_family = "wasm")]
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     fail(&Panic(info))

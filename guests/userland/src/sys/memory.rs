@@ -7,7 +7,7 @@ use super::{
     calls::{console, entropy, guest, log, shm, wake},
     shared::Shared,
 };
-use crate::mailbox::Ring;
+use crate::wake::RING;
 
 /// Address and length of bytes that a hostcall reads.
 fn input(bytes: &[u8]) -> (u32, u32) {
@@ -35,8 +35,7 @@ pub(crate) fn params(buffer: &mut [u8]) -> Result<u32, Error> {
 /// Ends the guest.
 pub(crate) fn exit(code: u32) -> ! {
     let _ = guest::exit(code);
-    // The server does not return from it.
-    core::arch::wasm32::unreachable()
+    ended(code)
 }
 
 /// Ends the guest as failed.
@@ -44,8 +43,22 @@ pub(crate) fn panic(message: &[u8]) -> ! {
     let (address, len) = input(message);
     // SAFETY: the call reads `len` bytes at `address`.
     let _ = unsafe { guest::panic(address, len) };
-    // The server does not return from it.
+    ended(FAILURE)
+}
+
+/// The code of a failure, where there is no server that tells it from all codes.
+const FAILURE: u32 = 101;
+
+/// Behind a call from which the server does not return.
+#[cfg(target_family = "wasm")]
+fn ended(_code: u32) -> ! {
     core::arch::wasm32::unreachable()
+}
+
+/// Without a server, this program ends.
+#[cfg(not(target_family = "wasm"))]
+fn ended(code: u32) -> ! {
+    std::process::exit(code as i32)
 }
 
 /// A window onto the region, whose size is `len`.
@@ -78,11 +91,11 @@ pub(crate) fn write(handle: Handle, offset: u32, bytes: &[u8]) -> Result<(), Err
     unsafe { shm::write(handle, offset, address, len) }
 }
 
-/// Has the server write wakes to this ring.
-pub(crate) fn register<const N: usize>(ring: &'static Ring<N>) -> Result<(), Error> {
-    let address = core::ptr::from_ref(ring).expose_provenance() as u32;
-    // SAFETY: the ring lives for ever, says its true capacity and consists of atomics, so the server
-    // may write it at any time, and writes nothing else.
+/// Has the server write wakes to the guest's ring.
+pub(crate) fn register() -> Result<(), Error> {
+    let address = RING.with(|ring| core::ptr::from_ref(ring).expose_provenance() as u32);
+    // SAFETY: the ring is a static, says its true capacity and consists of atomics, so the server may
+    // write it at any time, and writes nothing else.
     unsafe { wake::register(address) }
 }
 

@@ -8,16 +8,21 @@
 //! regions that they have too.
 #![allow(unsafe_code)]
 
-#[cfg(target_family = "wasm")]
 pub(crate) mod calls;
-#[cfg(target_family = "wasm")]
+#[cfg(not(loom))]
+pub(crate) mod cells;
+#[cfg(not(loom))]
+mod copy;
 pub(crate) mod entry;
 #[cfg(all(target_family = "wasm", feature = "faults"))]
 pub mod faults;
 #[cfg(target_family = "wasm")]
 mod heap;
-#[cfg(target_family = "wasm")]
+pub(crate) mod local;
 pub(crate) mod memory;
-#[cfg(target_family = "wasm")]
+#[cfg_attr(not(target_family = "wasm"), path = "absent.rs")]
 pub mod raw;
 pub(crate) mod shared;
+#[cfg(all(test, not(loom)))]
+pub(crate) mod steps;
+pub(crate) mod waker;

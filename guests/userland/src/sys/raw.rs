@@ -9,7 +9,7 @@
 //! # Safety
 //! A call reads and writes the guest's memory at the addresses that it is given, whatever is there.
 
-use atoll_abi::{Groups, Handle, Level, Rights, TimerId, hostcall::Wire};
+use atoll_abi::{Groups, Handle, Level, Pid, Rights, TimerId, hostcall::Wire};
 
 macro_rules! imports {
     ($(group $group:ident $room:ident $module:literal {

@@ -7,7 +7,7 @@ use core::{
 };
 
 /// A stretch of such memory. It stays memory of this program for as long as the program runs.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Shared {
     address: usize,
     len: u32,
@@ -20,7 +20,6 @@ impl Shared {
     /// The address is a multiple of 4 and exposed; the bytes are mapped from now on to the end of the
     /// program, no Rust reference to them exists or will, except to atomics, and all who write them
     /// do it with atomic accesses or are outside this program.
-    #[cfg(any(test, target_family = "wasm"))]
     pub(crate) const unsafe fn new(address: usize, len: u32) -> Self {
         Self { address, len }
     }
@@ -34,8 +33,24 @@ impl Shared {
         unsafe { Self::new(address, len) }
     }
 
+    /// Memory of zeros that is never freed, at a multiple of 64.
+    #[cfg(test)]
+    pub(crate) fn leak(len: u32) -> Self {
+        let layout = core::alloc::Layout::from_size_align(len.max(1) as usize, 64).unwrap();
+        // SAFETY: the layout is not empty.
+        let memory = unsafe { alloc::alloc::alloc_zeroed(layout) };
+        assert!(!memory.is_null());
+        // SAFETY: mapped for ever, and nobody else's: all access is through this.
+        unsafe { Self::new(memory.expose_provenance(), len) }
+    }
+
+    /// Where it begins, on the host.
+    #[cfg(test)]
+    pub(crate) const fn place(&self) -> usize {
+        self.address
+    }
+
     /// Where it begins.
-    #[cfg(target_family = "wasm")]
     pub(crate) const fn address(&self) -> u32 {
         self.address as u32
     }
@@ -43,6 +58,18 @@ impl Shared {
     /// Bytes.
     pub(crate) const fn len(&self) -> u32 {
         self.len
+    }
+
+    /// The `len` bytes at this offset, a multiple of 64; none if they are not inside.
+    pub(crate) fn part(&self, offset: u32, len: u32) -> Option<Self> {
+        let address = self.range(offset, len)?;
+        offset.is_multiple_of(64).then_some(Self { address, len })
+    }
+
+    /// The address of `len` bytes at this offset; none if they are not inside.
+    pub(crate) fn range(&self, offset: u32, len: u32) -> Option<usize> {
+        let end = offset.checked_add(len)?;
+        (end <= self.len).then_some(self.address + offset as usize)
     }
 
     /// The word at this offset; none if that is not a multiple of 4 or not inside.

@@ -10,7 +10,7 @@ use sel4::{
 };
 
 use crate::{
-    env::{Env, PRIORITY},
+    env::{Env, PRIORITY, Thread},
     outcome::{Outcome, check, check_eq},
 };
 
@@ -36,6 +36,68 @@ pub fn notification_badges(env: &mut Env<'_>) -> Outcome {
     four.signal();
     check_eq!(seen.load(Ordering::Relaxed), 4);
     thread.join();
+    Ok(())
+}
+
+/// Patches 10 and 11: one call signals and waits, with the rights that either takes.
+pub fn signal_and_wait(env: &mut Env<'_>) -> Outcome {
+    const ROUNDS: u64 = 100;
+    let (ours, theirs): (cap::Notification, cap::Notification) =
+        (env.new_object()?, env.new_object()?);
+    let (to_us, to_them) = (env.mint(ours, 2)?, env.mint(theirs, 4)?);
+
+    // Who finds its own bits set does not sleep; the other's are set.
+    to_us.signal();
+    check_eq!(ours.wait_after_signal(to_them).1, 2);
+    check_eq!((theirs.poll().1, ours.poll().1), (4, 0));
+    // Nothing is signalled without the right to.
+    let mute = env.copy(theirs, CapRights::read_only())?;
+    to_us.signal();
+    check_eq!(ours.wait_after_signal(mute).1, 2);
+    check_eq!(theirs.poll().1, 0);
+    // Nor is anything lost if both are one.
+    check_eq!(ours.wait_after_signal(to_us).1, 2);
+
+    // In turns with threads of the same priority, of a higher and of a lower one.
+    for priority in [PRIORITY, PRIORITY + 1, PRIORITY - 1] {
+        let turns = Arc::new(AtomicU64::new(0));
+        let in_thread = turns.clone();
+        let thread = env.spawn(priority, move || {
+            let mut badge = theirs.wait().1;
+            for _ in 1..ROUNDS {
+                in_thread.fetch_add(badge, Ordering::Relaxed);
+                badge = theirs.wait_after_signal(to_us).1;
+            }
+            in_thread.fetch_add(badge, Ordering::Relaxed);
+            to_us.signal();
+        })?;
+        for turn in 1..=ROUNDS {
+            check_eq!(ours.wait_after_signal(to_them).1, 2);
+            check_eq!(turns.load(Ordering::Relaxed), 4 * turn);
+        }
+        thread.join();
+        check_eq!((ours.poll().1, theirs.poll().1), (0, 0));
+    }
+
+    // Of two that wait, each signal wakes one; who waits for two signals gets both.
+    let woken = Arc::new(AtomicU64::new(0));
+    let mut waits = |priority| {
+        let in_thread = woken.clone();
+        env.spawn(priority, move || {
+            let badge = theirs.wait().1;
+            in_thread.fetch_add(badge, Ordering::Relaxed);
+            to_us.signal();
+        })
+    };
+    let threads = [waits(PRIORITY)?, waits(PRIORITY + 1)?];
+    // The one of our priority gets to its wait.
+    sel4::r#yield();
+    for signals in 1..=2 {
+        check_eq!(ours.wait_after_signal(to_them).1, 2);
+        check_eq!(woken.load(Ordering::Relaxed), 4 * signals);
+    }
+    threads.iter().for_each(Thread::join);
+    check_eq!((ours.poll().1, theirs.poll().1), (0, 0));
     Ok(())
 }
 

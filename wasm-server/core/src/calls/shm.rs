@@ -3,7 +3,7 @@
 
 use alloc::sync::Arc;
 
-use atoll_abi::{Error, Handle, MAX_REGION_PAGES, MAX_TRANSFER, PAGE, Rights};
+use atoll_abi::{Error, Handle, MAX_REGION_PAGES, MAX_TRANSFER, PAGE, Pid, Rights};
 use wasmtime::{Caller, Extern};
 
 use super::{Answer, me};
@@ -53,6 +53,15 @@ pub(crate) fn size<P: Platform>(
     handle: Handle,
 ) -> Answer<u32> {
     Ok(me(caller).grant(handle)?.resource.region()?.bytes)
+}
+
+pub(crate) fn holds<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: Handle,
+    process: Pid,
+) -> Answer<bool> {
+    let grant = me(caller).grant_allowing(handle, Rights::READ)?;
+    Ok(grant.resource.region()?.is_held_by(process))
 }
 
 /// The capability for a copy.

@@ -18,7 +18,7 @@ use wasm_server_core::{
 
 use crate::{
     platform::Host,
-    space::{Region, Space},
+    space::{PrivateWords, Region, Space},
 };
 
 /// Bytes of stack below what wasm code may use.
@@ -107,13 +107,14 @@ impl HostHome {
 impl Home for HostHome {
     type Region = Region;
     type Waker = Arc<Notification>;
+    type Words = PrivateWords;
 
     fn size(&self) -> u64 {
         self.space.size() as u64
     }
 
-    fn is_private(&self, address: u32, len: u32) -> bool {
-        self.space.is_private(address as usize, len as usize)
+    fn private_words(&self, address: u32, len: u32) -> Option<PrivateWords> {
+        self.space.private_words(address, len)
     }
 
     fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress> {
@@ -122,15 +123,6 @@ impl Home for HostHome {
 
     fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress> {
         self.space.write(address, bytes)
-    }
-
-    fn load(&self, address: u32) -> Result<u32, BadAddress> {
-        Ok(self.space.word(address)?.load(Ordering::Acquire))
-    }
-
-    fn store(&self, address: u32, value: u32) -> Result<(), BadAddress> {
-        self.space.word(address)?.store(value, Ordering::Release);
-        Ok(())
     }
 
     fn memory_usage(&self) -> MemoryUsage {

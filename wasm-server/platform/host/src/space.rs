@@ -20,7 +20,7 @@ use rustix::{
     mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
 };
 use wasm_engine::{MEMORY_GUARD, MEMORY_RESERVATION};
-use wasm_server_core::platform::{BadAddress, Failure};
+use wasm_server_core::platform::{BadAddress, Failure, Words};
 
 const SPAN: usize = (MEMORY_RESERVATION + MEMORY_GUARD) as usize;
 
@@ -205,15 +205,22 @@ impl Space {
         Some(address)
     }
 
-    /// See [`wasm_server_core::platform::Home::is_private`].
-    pub fn is_private(&self, address: usize, len: usize) -> bool {
-        let end = address.saturating_add(len);
-        let inner = self.inner.lock();
-        end <= self.size()
-            && inner
+    /// See [`wasm_server_core::platform::Home::private_words`].
+    pub fn private_words(self: &Arc<Self>, address: u32, len: u32) -> Option<PrivateWords> {
+        let end = address.checked_add(len)?;
+        let range = address as usize..end as usize;
+        let is_private = address.is_multiple_of(4)
+            && range.end <= self.size()
+            && self
+                .inner
+                .lock()
                 .windows
                 .iter()
-                .all(|window| end <= window.start || window.end <= address)
+                .all(|window| range.end <= window.start || window.end <= range.start);
+        is_private.then(|| PrivateWords {
+            space: self.clone(),
+            range: address..end,
+        })
     }
 
     /// Puts private zeroed pages in place of a window.
@@ -320,13 +327,41 @@ impl Space {
     }
 
     /// The word at an address.
-    pub fn word(&self, address: u32) -> Result<&AtomicU32, BadAddress> {
+    fn word(&self, address: u32) -> Result<&AtomicU32, BadAddress> {
         if !address.is_multiple_of(4) {
             return Err(BadAddress);
         }
         let at = self.check(address, 4)?;
         // SAFETY: inside the memory and aligned; the mapping lives as long as the space.
         Ok(unsafe { AtomicU32::from_ptr(at.cast()) })
+    }
+}
+
+/// Words of a guest's memory in which no window is nor was.
+#[derive(Clone)]
+pub struct PrivateWords {
+    space: Arc<Space>,
+    range: Range<u32>,
+}
+
+impl PrivateWords {
+    fn word(&self, offset: u32) -> Option<&AtomicU32> {
+        let address = self.range.start.checked_add(offset)?;
+        let is_inside = self.range.end.checked_sub(4)? >= address;
+        is_inside.then(|| self.space.word(address).ok()).flatten()
+    }
+}
+
+impl Words for PrivateWords {
+    fn load(&self, offset: u32) -> u32 {
+        self.word(offset)
+            .map_or(0, |word| word.load(Ordering::Acquire))
+    }
+
+    fn store(&self, offset: u32, value: u32) {
+        if let Some(word) = self.word(offset) {
+            word.store(value, Ordering::Release);
+        }
     }
 }
 

@@ -181,8 +181,8 @@ fn a_window_shows_the_same_memory_and_a_token_works_once() {
         (import "atoll::handle" "accept" (func $accept (param i32 i32 i32) (result i64)))
         (import "atoll::shm" "attach" (func $attach (param i32 i32) (result i64)))
         (import "atoll::wake" "register" (func $register (param i32) (result i64)))
-        (import "atoll::wake" "listen" (func $listen (param i32 i32) (result i64)))
-        (import "atoll::wake" "notify" (func $notify (param i32) (result i64)))
+        (import "atoll::wake" "listen" (func $listen (param i32 i32 i32) (result i64)))
+        (import "atoll::wake" "notify" (func $notify (param i32 i32) (result i64)))
         (import "atoll::wake" "wait" (func $wait (param i64) (result i64)))
         (global $link (mut i32) (i32.const 0))
         (data (i32.const 64) "\01\00\00\00\04\00\00\00")
@@ -190,7 +190,7 @@ fn a_window_shows_the_same_memory_and_a_token_works_once() {
         (data (i32.const 96) "\81\20\03\01\00")
         ;; The handles of a guest, in turn: index 0, generation 1, and index 1.
         (func $open (drop (call $register (i32.const 64)))
-            (drop (call $listen (i32.const 4096) (i32.const 1)))
+            (drop (call $listen (i32.const 4096) (i32.const 1) (i32.const 1)))
             (global.set $link (i32.wrap_i64 (call $attach (i32.const 4096) (i32.const 3)))))
         (func $until (param $value i32)
             (block (loop
@@ -201,7 +201,7 @@ fn a_window_shows_the_same_memory_and_a_token_works_once() {
                 (br 0))))
         (func $say (param $value i32)
             (i32.atomic.store (global.get $link) (local.get $value))
-            (drop (call $notify (i32.const 4096))))"#;
+            (drop (call $notify (i32.const 4096) (i32.const 1))))"#;
     let giver = "(local $handle i32) (local $page i32)
         (call $open)
         (local.set $handle (i32.wrap_i64 (call $alloc (i32.const 1))))

@@ -84,6 +84,8 @@ fn what_is_lost_is_of_no_use() {
         "source-exited",
         "givers-end-at-every-step",
         "takers-end-at-every-step",
+        "leaving",
+        "bells",
         "grant-and-take",
         "restricted-groups",
     ]);

@@ -52,8 +52,8 @@ fn allocations(rounds: u32) -> u64 {
         (import "atoll::shm" "read" (func $read (param i32 i32 i32 i32) (result i64)))
         (import "atoll::shm" "write" (func $write (param i32 i32 i32 i32) (result i64)))
         (import "atoll::wake" "register" (func $register (param i32) (result i64)))
-        (import "atoll::wake" "listen" (func $listen (param i32 i32) (result i64)))
-        (import "atoll::wake" "notify" (func $notify (param i32) (result i64)))
+        (import "atoll::wake" "listen" (func $listen (param i32 i32 i32) (result i64)))
+        (import "atoll::wake" "notify" (func $notify (param i32 i32) (result i64)))
         (import "atoll::wake" "wait" (func $wait (param i64) (result i64)))
         (import "atoll::time" "now" (func $now (result i64)))
         (import "atoll::time" "at" (func $at (param i64 i32) (result i64)))
@@ -82,8 +82,8 @@ fn allocations(rounds: u32) -> u64 {
         format!("$read {link} (i32.const 8) (i32.const 512) (i32.const 1024)"),
         format!("$write {link} (i32.const 8) (i32.const 512) (i32.const 1024)"),
         "$register (i32.const 64)".into(),
-        format!("$listen {link} (i32.const 3)"),
-        format!("$notify {link}"),
+        format!("$listen {link} (i32.const 3) (i32.const 1)"),
+        format!("$notify {link} (i32.const 1)"),
         "$wait (i64.const 0)".into(),
         "$now".into(),
         "$fill (i32.const 512) (i32.const 1000)".into(),

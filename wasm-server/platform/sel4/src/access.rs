@@ -7,7 +7,7 @@ use core::{
     sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
 };
 
-use wasm_server_core::platform::BadAddress;
+use wasm_server_core::platform::{BadAddress, Words};
 
 use crate::space::Space;
 
@@ -41,26 +41,49 @@ impl Space {
         Ok(())
     }
 
-    /// Loads a word.
-    pub fn load(&self, address: u32) -> Result<u32, BadAddress> {
-        Ok(self.word(address)?.load(Ordering::Acquire))
+    /// See [`wasm_server_core::platform::Home::private_words`].
+    pub fn private_words(&self, address: u32, len: u32) -> Option<PrivateWords> {
+        let is_whole = address.is_multiple_of(4) && len.is_multiple_of(4);
+        (is_whole && self.is_private(address as usize, len as usize)).then_some(PrivateWords {
+            start: self.memory() + address as usize,
+            len,
+        })
+    }
+}
+
+/// Words of a guest's memory in which no window is nor was.
+#[derive(Clone, Debug)]
+pub struct PrivateWords {
+    /// A multiple of 4, as the base of a memory is.
+    start: usize,
+    /// A multiple of 4.
+    len: u32,
+}
+
+impl PrivateWords {
+    #[inline]
+    fn word(&self, offset: u32) -> Option<&AtomicU32> {
+        let is_word = offset < self.len && offset.is_multiple_of(4);
+        let at = ptr::with_exposed_provenance_mut(self.start + offset as usize);
+        // SAFETY: inside the range and aligned. The range was checked when this was made; memory never
+        // shrinks, and it is there for as long as the guest's thread, which is as long as this is used:
+        // see `Home::private_words`. An atomic may be shared with the guest.
+        is_word.then(|| unsafe { AtomicU32::from_ptr(at) })
+    }
+}
+
+impl Words for PrivateWords {
+    #[inline]
+    fn load(&self, offset: u32) -> u32 {
+        self.word(offset)
+            .map_or(0, |word| word.load(Ordering::Acquire))
     }
 
-    /// Stores a word.
-    pub fn store(&self, address: u32, value: u32) -> Result<(), BadAddress> {
-        self.word(address)?.store(value, Ordering::Release);
-        Ok(())
-    }
-
-    fn word(&self, address: u32) -> Result<&AtomicU32, BadAddress> {
-        if !address.is_multiple_of(4) {
-            return Err(BadAddress);
+    #[inline]
+    fn store(&self, offset: u32, value: u32) {
+        if let Some(word) = self.word(offset) {
+            word.store(value, Ordering::Release);
         }
-        let at = self.check(address, 4)?;
-        // SAFETY: inside the memory and aligned (its base is, too); an atomic may be shared with
-        // whoever else writes the page. The reference lives as long as the space, which outlives the
-        // guest's accesses to it.
-        Ok(unsafe { AtomicU32::from_ptr(ptr::with_exposed_provenance_mut(at)) })
     }
 }
 

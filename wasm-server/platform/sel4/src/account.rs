@@ -243,7 +243,8 @@ impl Account {
         }
     }
 
-    fn make_at(&mut self, blueprint: ObjectBlueprint, slot: u64) -> Result<(), Failure> {
+    /// The same in this slot, which is empty.
+    pub fn make_at(&mut self, blueprint: ObjectBlueprint, slot: u64) -> Result<(), Failure> {
         let size = 1 << blueprint.physical_size_bits();
         let free = self.pages();
         for source in &mut self.sources {

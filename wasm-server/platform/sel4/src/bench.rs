@@ -6,6 +6,7 @@
 //! their own. Their CSpace is one small CNode, the cheapest there is.
 
 mod frame;
+mod ring;
 pub mod steps;
 mod thread;
 
@@ -32,7 +33,9 @@ const PING: u64 = 1;
 const PONG: u64 = 2;
 const SERVER: u64 = 3;
 
-static CYCLES: AtomicU64 = AtomicU64::new(0);
+/// Of rounds in two system calls each way, and in one.
+static SEPARATE: AtomicU64 = AtomicU64::new(0);
+static JOINED: AtomicU64 = AtomicU64::new(0);
 
 /// Measures and prints.
 ///
@@ -48,10 +51,9 @@ pub fn run(pool: cap::Untyped) -> Result<(), Failure> {
     }
     // Nothing else signals before the first guest starts.
     notification(slot::NOTIFICATION).wait();
-    console::line(format_args!(
-        "bench signal_wait_bare {}",
-        CYCLES.load(Relaxed) / ROUNDS
-    ));
+    line("signal_wait_bare", SEPARATE.load(Relaxed) / ROUNDS);
+    line("signal_wait_joined_bare", JOINED.load(Relaxed) / ROUNDS);
+    ring::run();
     thread::run(pool, place(3))?;
     frame::run(pool, place(4))
 }
@@ -105,7 +107,7 @@ fn notification(cptr: u64) -> cap::Notification {
 }
 
 extern "C" fn ping(_: usize) -> ! {
-    let rounds = |count| {
+    let separate = |count| {
         let begin = clock::cycles();
         for _ in 0..count {
             notification(PONG).signal();
@@ -113,8 +115,17 @@ extern "C" fn ping(_: usize) -> ! {
         }
         clock::cycles() - begin
     };
-    rounds(WARM_UP);
-    CYCLES.store(rounds(ROUNDS), Relaxed);
+    let joined = |count| {
+        let begin = clock::cycles();
+        for _ in 0..count {
+            notification(PING).wait_after_signal(notification(PONG));
+        }
+        clock::cycles() - begin
+    };
+    separate(WARM_UP);
+    SEPARATE.store(separate(ROUNDS), Relaxed);
+    joined(WARM_UP);
+    JOINED.store(joined(ROUNDS), Relaxed);
     notification(SERVER).signal();
     loop {
         notification(PING).wait();
@@ -122,8 +133,12 @@ extern "C" fn ping(_: usize) -> ! {
 }
 
 extern "C" fn pong(_: usize) -> ! {
-    loop {
+    for _ in 0..WARM_UP + ROUNDS {
         notification(PONG).wait();
         notification(PING).signal();
+    }
+    notification(PONG).wait();
+    loop {
+        notification(PONG).wait_after_signal(notification(PING));
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The server's capability space (see `wasm-handoff`): its own CNode, and one CNode for each guest,
-//! made from that guest's memory.
+//! The server's capability space (see `wasm-handoff`): its own CNode; one CNode for each guest,
+//! made from that guest's memory; and in the root CNode itself, behind these, the notifications of the
+//! guests' threads: what signals and waits find at the first level takes half as long to find.
 
 use core::{
     ops::Range,
@@ -17,11 +18,13 @@ use crate::lock::InnerLock;
 /// Bits of a capability pointer that name a slot in one of the CNodes.
 const SLOT_BITS: usize = 64 - ROOT_BITS;
 
+/// Slots of the root CNode for CNodes. Those behind are for notifications.
+pub const NODES: usize = 1 << (ROOT_BITS - 1);
+
 /// The next free slot of the server's own CNode. What is put there stays.
 static NEXT_OWN: AtomicU64 = AtomicU64::new(0);
-/// Which slots of the root CNode are taken.
-static TAKEN: Mutex<InnerLock, [u64; (1 << ROOT_BITS) / 64]> =
-    Mutex::new([0; (1 << ROOT_BITS) / 64]);
+/// Which slots of the root CNode have CNodes.
+static TAKEN: Mutex<InnerLock, [u64; NODES / 64]> = Mutex::new([0; NODES / 64]);
 
 /// The root CNode.
 pub fn root() -> cap::CNode {
@@ -61,8 +64,13 @@ pub fn retype(
     first: u64,
     count: usize,
 ) -> sel4::Result<()> {
-    let node = root().absolute_cptr_from_bits_with_depth(first >> SLOT_BITS, ROOT_BITS);
-    let slot = first & ((1 << SLOT_BITS) - 1);
+    let index = first >> SLOT_BITS;
+    let (node, slot) = if index < NODES as u64 {
+        let node = root().absolute_cptr_from_bits_with_depth(index, ROOT_BITS);
+        (node, first & ((1 << SLOT_BITS) - 1))
+    } else {
+        (root().absolute_cptr_for_self(), index)
+    };
     untyped.untyped_retype(&blueprint, &node, slot as usize, count)
 }
 
@@ -116,6 +124,11 @@ impl Directory {
             .absolute_cptr_from_bits_with_depth(self.index, ROOT_BITS)
             .delete();
     }
+}
+
+/// The capability pointer of the slot for the notification of the place with this number.
+pub const fn notification(number: u64) -> u64 {
+    (NODES as u64 + number) << SLOT_BITS
 }
 
 /// The capability pointers of the slots of the CNode with this number and `1 << bits` slots.

@@ -17,6 +17,7 @@ use wasm_server_core::{
 };
 
 use crate::{
+    access::PrivateWords,
     account::{Account, PAGE},
     arena, boot, cspace,
     place::Place,
@@ -54,11 +55,12 @@ impl Sel4Home {
         highest: u8,
         prio: u8,
     ) -> Result<Self, Failure> {
-        let fault_endpoint = place.fault_endpoint();
+        let (fault_endpoint, notification) = (place.fault_endpoint(), place.notification());
         let space = Space::new(place, account, stack as usize + RESERVE)?;
         mark(Step::Space);
         let tcb = cap::Tcb::from_bits(space.make(ObjectBlueprint::Tcb)?);
-        let notification = cap::Notification::from_bits(space.make(ObjectBlueprint::Notification)?);
+        space.make_at(ObjectBlueprint::Notification, notification)?;
+        let notification = cap::Notification::from_bits(notification);
         let refused = |_| Failure::Refused("its thread");
         let (control, frame) = space.control();
         tcb.tcb_configure(
@@ -178,13 +180,14 @@ fn finish() -> ! {
 impl Home for Sel4Home {
     type Region = Region;
     type Waker = cap::Notification;
+    type Words = PrivateWords;
 
     fn size(&self) -> u64 {
         self.space.size() as u64
     }
 
-    fn is_private(&self, address: u32, len: u32) -> bool {
-        self.space.is_private(address as usize, len as usize)
+    fn private_words(&self, address: u32, len: u32) -> Option<PrivateWords> {
+        self.space.private_words(address, len)
     }
 
     fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress> {
@@ -193,14 +196,6 @@ impl Home for Sel4Home {
 
     fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress> {
         self.space.write(address, bytes)
-    }
-
-    fn load(&self, address: u32) -> Result<u32, BadAddress> {
-        self.space.load(address)
-    }
-
-    fn store(&self, address: u32, value: u32) -> Result<(), BadAddress> {
-        self.space.store(address, value)
     }
 
     fn memory_usage(&self) -> MemoryUsage {
@@ -248,6 +243,10 @@ impl Home for Sel4Home {
 
     fn park(&self) {
         self.notification.wait();
+    }
+
+    fn wake_and_park(&self, waker: &cap::Notification) {
+        self.notification.wait_after_signal(*waker);
     }
 
     fn waker(&self) -> cap::Notification {

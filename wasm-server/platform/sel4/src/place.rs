@@ -3,7 +3,8 @@
 //!
 //! A place is a number, which names the guest in badges and addresses; [`SPAN`] bytes of the server's
 //! address space with the page tables of the first 2 MiB; a CNode with the capability that the guest's
-//! faults are sent through and room for what is made of the guest's memory; 12 KiB of the server's
+//! faults are sent through and room for what is made of the guest's memory, and a slot for the notification
+//! of its thread; 12 KiB of the server's
 //! own memory in all. It is made when no other is free, and used again when its guest is gone: all that
 //! was put into it is made of the guest's memory, and vanishes with the revocation of that.
 
@@ -14,7 +15,7 @@ use core::{
 };
 
 use sel4::{CapRights, ObjectBlueprint, cap};
-use wasm_handoff::{ROOT_BITS, slot};
+use wasm_handoff::slot;
 use wasm_server_core::platform::Failure;
 
 use crate::{
@@ -27,7 +28,7 @@ pub const SPAN: usize = 8 << 30;
 /// Bytes from the start of a place that have their page tables.
 pub const COVERED: usize = TableLevel::Table.covers();
 /// Numbers are below.
-pub const NUMBERS: usize = 1 << ROOT_BITS;
+pub const NUMBERS: usize = cspace::NODES;
 
 /// First address of the first place; a multiple of what one top-level entry covers, so that no page
 /// table is shared with what the root task mapped.
@@ -112,6 +113,11 @@ impl Place {
     /// The capability that the guest's faults are sent through, badged with the number.
     pub fn fault_endpoint(&self) -> u64 {
         cspace::slots(self.number, SLOT_BITS).start
+    }
+
+    /// A slot for the notification of the guest's thread.
+    pub fn notification(&self) -> u64 {
+        cspace::notification(self.number)
     }
 
     /// Slots for what is made of the guest's memory.

@@ -170,6 +170,11 @@ impl Space {
         self.inner.lock().pages.account.make(blueprint)
     }
 
+    /// The same in this slot, which is empty.
+    pub fn make_at(&self, blueprint: ObjectBlueprint, slot: u64) -> Result<(), Failure> {
+        self.inner.lock().pages.account.make_at(blueprint, slot)
+    }
+
     /// An untyped of `1 << bits` bytes for a child.
     pub fn lend(&self, bits: usize) -> Result<cap::Untyped, Failure> {
         self.inner.lock().pages.account.lend(bits)
@@ -256,7 +261,8 @@ impl Space {
         Some(first * WASM_PAGE)
     }
 
-    /// See [`wasm_server_core::platform::Home::is_private`].
+    /// Whether a range is inside the linear memory and in no part of it is or was a window. Its pages are
+    /// there afterwards.
     pub fn is_private(&self, address: usize, len: usize) -> bool {
         self.inner.lock().pages.is_private(address, len)
     }

@@ -18,6 +18,7 @@ use loom::{sync::Mutex, thread};
 use super::check;
 use crate::{
     dependents::Dependents,
+    holders::Holders,
     registry::{Grant, Holder, Registry, Shared},
 };
 
@@ -36,6 +37,10 @@ struct Server {
     registry: Mutex<Registry<(), usize>>,
     windows: Dependents<Mutex<Vec<(TestGrant, Window)>>>,
     told: [AtomicU32; 4],
+    /// Who holds the thing, by number as a process.
+    holders: Mutex<Holders>,
+    /// How often those who listen were told that somebody holds it no more.
+    departures: AtomicU32,
 }
 
 impl Server {
@@ -45,12 +50,24 @@ impl Server {
             registry: Mutex::new(Registry::new()),
             windows: Dependents::new(Mutex::new(Vec::new())),
             told: Default::default(),
+            holders: Mutex::default(),
+            departures: AtomicU32::new(0),
         };
         let root = server.registry.lock().unwrap().root((), Rights::ALL, 0);
         // Loom runs its threads one at a time on one of the host's.
         #[expect(clippy::arc_with_non_send_sync)]
         let server = Arc::new(server);
         (server, root.unwrap())
+    }
+
+    /// As `Guest::receive_from` of the process server.
+    fn give(&self, source: &TestGrant, holder: usize) -> TestGrant {
+        self.holders
+            .lock()
+            .unwrap()
+            .add(Pid(holder as u32))
+            .unwrap();
+        self.derive(source, holder).unwrap()
     }
 
     fn derive(&self, source: &TestGrant, holder: usize) -> Result<TestGrant, Error> {
@@ -63,10 +80,12 @@ impl Server {
         let mut registry = self.registry.lock().unwrap();
         registry.cut(grant, itself, Event::Revoked);
         drop(registry);
+        let mut has_lost_a_holder = false;
         loop {
             let victim = self.registry.lock().unwrap().next_victim(grant);
             let Some(victim) = victim else { break };
             if let Holder::Holds(holder) = victim.holder {
+                has_lost_a_holder |= self.holders.lock().unwrap().remove(Pid(holder as u32));
                 self.told[holder].fetch_add(1, Relaxed);
             }
         }
@@ -75,6 +94,9 @@ impl Server {
             .take_cut(|window| window.shows.store(false, Relaxed))
             .is_some()
         {}
+        if has_lost_a_holder {
+            self.departures.fetch_add(1, Relaxed);
+        }
     }
 
     /// As `Guest::attach` of the process server.
@@ -113,6 +135,37 @@ fn no_window_outlives_its_grant() {
         assert!(matches!(attached, Ok(()) | Err(Error::Revoked)));
         assert_eq!(server.told(), [0, 1, 0, 0]);
         assert!(root.live().is_ok());
+    });
+}
+
+#[test]
+fn who_loses_both_handles_at_once_has_left_once_and_writes_no_more() {
+    check(3, || {
+        let (server, root) = Server::new();
+        let windows = [Window::default(), Window::default()];
+        let grants = [0, 1].map(|n| {
+            let grant = server.give(&root, 1);
+            server.attach(&grant, &windows[n]).unwrap();
+            grant
+        });
+        let [first, second] = grants;
+        let cut = |server: &Server, grant: &TestGrant| {
+            server.cut(grant, true);
+            // Whoever is told of the departure finds no window, by whichever cut it went.
+            if server.departures.load(Relaxed) > 0 {
+                assert!(!server.holders.lock().unwrap().contains(Pid(1)));
+                let shown = windows.iter().filter(|window| window.shows.load(Relaxed));
+                assert_eq!(shown.count(), 0);
+            }
+        };
+        let other = {
+            let server = server.clone();
+            thread::spawn(move || server.cut(&second, true))
+        };
+        cut(&server, &first);
+        other.join().unwrap();
+        assert_eq!(server.departures.load(Relaxed), 1);
+        assert_eq!(server.told(), [0, 2, 0, 0]);
     });
 }
 

@@ -31,15 +31,15 @@ use loom::{
 };
 
 use super::{Notification, check};
-use crate::mailbox::{Mail, Mailbox, Memory};
+use crate::mailbox::{Mail, Mailbox, Ring, Words};
 
 /// Each rings for the task of its number.
 const RINGERS: usize = 2;
 
 /// What a guest is, as far as its wakes go.
 struct Guest {
-    mailbox: Mailbox<Mutex<Mail>>,
-    memory: Words,
+    mailbox: Mailbox<Mutex<Mail<View>>>,
+    memory: Arc<Memory>,
     notification: Notification,
     /// For each task, how often something was done that the guest is to see.
     done: [AtomicU32; RINGERS],
@@ -50,33 +50,36 @@ struct Guest {
 }
 
 /// Two mailboxes, one behind the other.
-struct Words {
+struct Memory {
     words: Vec<AtomicU32>,
     /// Written when the memory is freed, read when it is accessed.
     freed: UnsafeCell<()>,
 }
 
-impl Words {
+/// The memory from an address on.
+#[derive(Clone)]
+struct View {
+    memory: Arc<Memory>,
+    address: u32,
+}
+
+impl Memory {
     fn word(&self, address: u32) -> &AtomicU32 {
         self.freed.with(|_| ());
         &self.words[address as usize / 4]
     }
 }
 
-impl Memory for Words {
-    fn is_private(&self, _: u32, _: u32) -> bool {
-        true
+impl Words for View {
+    fn load(&self, offset: u32) -> u32 {
+        self.memory.word(self.address + offset).load(Acquire)
     }
 
-    fn load(&self, address: u32) -> Option<u32> {
-        Some(self.word(address).load(Acquire))
-    }
-
-    fn store(&self, address: u32, value: u32) -> Option<()> {
+    fn store(&self, offset: u32, value: u32) {
         // A swap orders itself among the guest's. With stores, loom lets the guest see its own swap
         // though a store came after the one that was swapped out, which no memory model allows.
-        self.word(address).swap(value, Release);
-        Some(())
+        let word = self.memory.word(self.address + offset);
+        word.swap(value, Release);
     }
 }
 
@@ -85,7 +88,7 @@ impl Guest {
     fn ring(&self, task: usize, rings: u32) {
         for nth in 1..=rings {
             self.done[task].store(nth, Relaxed);
-            if self.mailbox.put(&self.memory, task as u32) {
+            if self.mailbox.put(task as u32) {
                 // Exact: loom switches threads before it locks, not after it has unlocked.
                 assert!(self.waits.load(Relaxed), "a wake that nobody waits for");
                 self.wakes.fetch_add(1, Relaxed);
@@ -101,40 +104,49 @@ struct Executor {
     capacity: u32,
     /// Where the mailbox is.
     address: u32,
+    ring: Ring<View>,
     /// For each task, how much of what was done it has seen.
     seen: [u32; RINGERS],
 }
 
 impl Executor {
     fn new(capacity: u32) -> Self {
+        let memory = Memory {
+            words: (0..2 * bytes(capacity) / 4)
+                .map(|_| AtomicU32::new(0))
+                .collect(),
+            freed: UnsafeCell::new(()),
+        };
+        // Loom runs its threads one at a time on one of the host's.
+        #[expect(clippy::arc_with_non_send_sync)]
+        let memory = Arc::new(memory);
+        for address in [0, bytes(capacity)] {
+            memory
+                .word(address + OFFSET_VERSION)
+                .store(VERSION, Relaxed);
+            memory
+                .word(address + OFFSET_CAPACITY)
+                .store(capacity, Relaxed);
+        }
         let guest = Guest {
             mailbox: Mailbox::new(Mutex::default()),
-            memory: Words {
-                words: (0..2 * bytes(capacity) / 4)
-                    .map(|_| AtomicU32::new(0))
-                    .collect(),
-                freed: UnsafeCell::new(()),
-            },
+            memory,
             notification: Notification::default(),
             done: Default::default(),
             waits: ExactBool::new(false),
             sleeps: ExactCount::new(0),
             wakes: ExactCount::new(0),
         };
-        for address in [0, bytes(capacity)] {
-            guest.memory.store(address + OFFSET_VERSION, VERSION);
-            guest.memory.store(address + OFFSET_CAPACITY, capacity);
-        }
-        // Loom runs its threads one at a time on one of the host's.
-        #[expect(clippy::arc_with_non_send_sync)]
+        #[expect(clippy::arc_with_non_send_sync, reason = "as above")]
         let guest = Arc::new(guest);
         let executor = Self {
+            ring: ring(&guest, 0),
             guest,
             capacity,
             address: 0,
             seen: [0; RINGERS],
         };
-        executor.register();
+        executor.guest.mailbox.register(executor.ring.clone());
         executor
     }
 
@@ -149,9 +161,9 @@ impl Executor {
             .collect()
     }
 
-    fn register(&self) {
-        let guest = &self.guest;
-        guest.mailbox.register(&guest.memory, self.address).unwrap();
+    fn register(&mut self) {
+        self.ring = ring(&self.guest, self.address);
+        self.guest.mailbox.register(self.ring.clone());
     }
 
     fn word(&self, offset: u32) -> &AtomicU32 {
@@ -195,12 +207,12 @@ impl Executor {
     fn wait<E>(&self, mut sleep: impl FnMut(&Notification) -> Result<bool, E>) -> Result<u32, E> {
         let guest = &*self.guest;
         guest.waits.store(true, Relaxed);
-        let pending = guest.mailbox.wait(&guest.memory, || {
+        let pending = guest.mailbox.wait(&self.ring, || {
             guest.sleeps.fetch_add(1, Relaxed);
             sleep(&guest.notification)
         });
         guest.waits.store(false, Relaxed);
-        pending.unwrap()
+        pending
     }
 
     /// Drains and waits until it has seen all this.
@@ -223,6 +235,15 @@ impl Executor {
         let [sleeps, wakes] = [&self.guest.sleeps, &self.guest.wakes].map(|n| n.load(Relaxed));
         assert!(wakes <= sleeps, "{wakes} wakes for {sleeps} sleeps");
     }
+}
+
+/// The mailbox at an address of the guest's.
+fn ring(guest: &Guest, address: u32) -> Ring<View> {
+    let words = |address, _| {
+        let memory = guest.memory.clone();
+        Some(View { memory, address })
+    };
+    Ring::new(address, words).unwrap()
 }
 
 fn until_woken(notification: &Notification) -> Result<bool, ()> {

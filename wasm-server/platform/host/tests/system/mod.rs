@@ -111,6 +111,12 @@ impl Guest {
     }
 }
 
+/// How many seconds a test that can take any time is to take, if `ATOLL_SOAK` says.
+pub fn soak() -> Option<u64> {
+    let seconds = env::var("ATOLL_SOAK").ok()?;
+    Some(seconds.parse().expect("ATOLL_SOAK is a number of seconds"))
+}
+
 /// A system that has run.
 pub struct System {
     server: Arc<Server<Host>>,
@@ -174,7 +180,9 @@ impl System {
         server.boot();
         let service = server.clone();
         thread::spawn(move || service.serve());
-        let deadline = Instant::now() + Duration::from_secs(60);
+        // As long as several of those that soak may take, and a minute.
+        let patience = Duration::from_secs(60 + 5 * soak().unwrap_or(0));
+        let deadline = Instant::now() + patience;
         while !server.is_idle() {
             assert!(
                 Instant::now() < deadline,

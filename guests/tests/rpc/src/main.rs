@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Tries request and reply, and the logs of other guests, where they are to work. One scenario is one promise;
+//! a line of the log says whether it holds. It starts itself again for the other parts, which the first
+//! argument names.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod calls;
+mod exchange;
+mod hostile;
+mod logs;
+mod stage;
+
+use drill::{Fault, Verdict};
+use stage::Stage;
+use userland::{error, exit::ExitCode, info, start::Start};
+
+/// Runs a future to its end, in a box: those of all scenarios need not fit on the stack together.
+macro_rules! scenarios {
+    ($stage:ident: $($name:literal => $scenario:path,)+) => {{
+        let mut failed = 0_u32;
+        $({
+            let scenario = alloc::boxed::Box::pin($scenario(&$stage));
+            failed += u32::from(!verdict($name, scenario.await));
+        })+
+        failed
+    }};
+}
+
+#[userland::entrypoint]
+async fn main(start: Start) -> Result<ExitCode, Fault> {
+    if let Some(role) = start.args().next() {
+        return play(role, &start).await;
+    }
+    let stage = Stage::new(start)?;
+    let failed = scenarios! { stage:
+        "answers" => calls::answers,
+        "many-clients" => calls::many_clients,
+        "long-messages" => calls::long_messages,
+        "deadlines" => calls::deadlines,
+        "restart" => calls::restart,
+        "by-name" => calls::by_name,
+        "killed-in-between" => calls::killed_in_between,
+        "limits" => calls::limits,
+        "no-service" => calls::no_service,
+        "speed" => calls::speed,
+        "bad-hellos" => hostile::bad_hellos,
+        "bad-clients" => hostile::bad_clients,
+        "exchange" => exchange::exchange,
+        "capture" => logs::capture,
+        "three-guests" => logs::three_guests,
+        "last-line" => logs::last_line,
+    };
+    info!("all scenarios, {failed} of them failed");
+    Ok(ExitCode(failed))
+}
+
+fn verdict(name: &str, verdict: Verdict) -> bool {
+    match &verdict {
+        Ok(()) => info!("ok {name}"),
+        Err(fault) => error!("FAILED {name}: {fault}"),
+    }
+    verdict.is_ok()
+}
+
+async fn play(role: &str, start: &Start) -> Result<ExitCode, Fault> {
+    match role {
+        "service" => calls::service(start).await,
+        "client" => calls::client(start).await,
+        "floods" => hostile::floods(start).await,
+        "rubbish" => hostile::rubbish(start).await,
+        "asks" => exchange::asks(start),
+        "answers" => exchange::answers(start),
+        "speaks" => logs::speaks(start),
+        "panics" => logs::panics(start),
+        _ => Err(Fault::new("it does not know that role")),
+    }
+}
