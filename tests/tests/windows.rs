@@ -122,7 +122,7 @@ fn a_write_to_a_read_only_window_ends_the_writer_alone() {
             (
                 "good",
                 "(local $w i32)
-                (call $open) (drop (call $wait (i64.const 3000000000)))
+                (drop (call $register (i32.const 64))) (drop (call $wait (i64.const 3000000000)))
                 ;; Nobody holds a lock that it needs.
                 (local.set $w (call $attach (call $new) (i32.const 3)))
                 (i32.store (local.get $w) (i32.const 1))
