@@ -113,7 +113,9 @@ fn add(
     let (id, target) = match target.kind {
         // What these capabilities allow is the server's own business: no object of the kernel
         // stands behind them.
-        Kind::WasmServer(_) | Kind::WasmGuest(_) | Kind::Service => return Ok(()),
+        Kind::WasmServer(_) | Kind::WasmGuest(_) | Kind::Service | Kind::VirtioDevice { .. } => {
+            return Ok(());
+        }
         Kind::Channel { .. } => memory_of(spec, &target)?,
         Kind::Frame { .. } if !cap.rights.read => return Err(Problem::FrameRights),
         _ => (id, target),

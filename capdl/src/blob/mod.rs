@@ -17,7 +17,7 @@ pub use reader::Reader;
 /// First bytes of the blob, so that a wrong payload is named as such.
 pub const MAGIC: [u8; 4] = *b"CDLB";
 /// Changes whenever a type below does.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Most objects in one system.
 pub const MAX_OBJECTS: usize = 192;
@@ -25,6 +25,10 @@ pub const MAX_OBJECTS: usize = 192;
 pub const MAX_CAPS: usize = 32;
 /// Most arguments, and most environment entries, of one guest.
 pub const MAX_STRINGS: usize = 16;
+
+/// Bytes of registers of one virtio-mmio device, and how far apart two are in a frame: the whole
+/// layout of virtio 1.2, section 4.2.2, and the configuration space from 0x100 on.
+pub const VIRTIO_SLOT: u32 = 0x200;
 
 /// Index into [`Spec::objects`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,6 +103,18 @@ pub enum Kind<'a> {
     /// A name that one guest at a time provides a service under, and that others look up. On the
     /// capabilities to it R looks up, W provides and G shares.
     Service,
+    /// A device behind a virtio-mmio slot (virtio 1.2, section 4.2), driven by the guest that holds
+    /// it. The guest's server must hold `frame` and `irq` itself: it keeps the device's real
+    /// virtqueues, and no guest sees the registers. On the capabilities to it R looks at the
+    /// device and W drives it.
+    VirtioDevice {
+        /// The device frame that the slot's registers are in.
+        frame: ObjectId,
+        /// Bytes from the start of `frame` to the registers, a multiple of [`VIRTIO_SLOT`].
+        offset: u32,
+        /// Its interrupt.
+        irq: ObjectId,
+    },
     /// A process server.
     WasmServer(WasmServer),
     /// A guest.
