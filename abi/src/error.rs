@@ -99,6 +99,10 @@ errors! {
     OutOfRange = 24, "the range is not inside the region";
     /// A child would have more of something than its parent may give.
     TooLarge = 25, "more than the caller may give";
+    /// What the guest wrote into a virtqueue breaks the rules of virtio, or names memory that it may not use so. The device was reset, and its status says that it needs one.
+    BadQueue = 26, "the virtqueue is broken";
+    /// The device broke the rules of virtio. It was reset, and its status says that it needs one.
+    DeviceFailed = 27, "the device failed";
 }
 
 impl core::error::Error for Error {}

@@ -51,6 +51,8 @@ groups! {
     Console Some("console");
     /// What `ps`, `top` and benchmarks need.
     Introspect Some("introspect");
+    /// Devices that the guest owns.
+    Devices Some("devices");
 }
 
 impl Group {

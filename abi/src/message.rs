@@ -51,6 +51,8 @@ numbered! {
         Session = 2,
         /// A service.
         Service = 3,
+        /// A virtio device.
+        Device = 4,
     }
 }
 

@@ -202,6 +202,23 @@ macro_rules! for_each_hostcall {
                     fn system(()) -> SystemInfo;
                 }
             }
+            group Devices device "atoll::device" {
+                scalar {
+                    /// Reads `width` bytes (1, 2 or 4) at `offset` of the device's registers, which are laid out as in virtio 1.2, 4.2.2 (MMIO, version 2). Needs the right to read.
+                    fn read(device: Handle, offset: u32, width: u32) -> u32;
+                    /// Writes `width` bytes there. Addresses of queues, and in descriptors, are addresses in the guest's memory. A status of 0 resets the device: it has stopped to use any memory when this returns. Needs the right to write.
+                    fn write(device: Handle, offset: u32, width: u32, value: u32) -> ();
+                    /// Hands the device what is available in the queue, as writing `QueueNotify` does. Needs the right to write.
+                    fn kick(device: Handle, queue: u32) -> ();
+                    /// Answers the interrupt status, acknowledges it, lets the next interrupt come, and brings the used rings in the guest's memory up to date. Needs the right to write.
+                    fn ack(device: Handle) -> u32;
+                    /// Has `task` put into the mailbox whenever the device interrupts. Until then nobody is told. Needs the right to write.
+                    fn listen(device: Handle, task: u32) -> ();
+                    /// Sleeps until a used ring that was up to date has something new for this queue, or the clock reaches `deadline` (all ones: never); answers whether it has. For drivers that would poll the ring. Needs the right to write.
+                    fn wait(device: Handle, queue: u32, deadline: u64) -> bool;
+                }
+                message {}
+            }
         }
     };
 }

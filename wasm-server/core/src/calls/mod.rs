@@ -6,6 +6,7 @@
 //! may not come back from that (see [`Home`]). Scalar calls allocate nothing, unless they make something that lasts.
 
 pub(crate) mod console;
+pub(crate) mod device;
 pub(crate) mod entropy;
 pub(crate) mod guest;
 pub(crate) mod handle;
