@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the process server and its guests agree on: hostcalls, errors, handles, rights, messages, the
-//! layout of the wake mailbox and the parameters of a guest's start.
+//! layout of the wake mailbox and the parameters of a guest's start. And what guests agree on among
+//! themselves: how frames lie in a channel, and the protocols of services.
 //!
 //! Nothing here does anything. The server takes every value of a guest as an allegation and checks
 //! it; a guest trusts the server.
@@ -17,6 +18,7 @@ mod group;
 pub mod hostcall;
 pub mod mailbox;
 pub mod message;
+pub mod net;
 mod rights;
 #[cfg(feature = "alloc")]
 mod start;
