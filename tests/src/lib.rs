@@ -9,7 +9,10 @@
 pub mod bench;
 pub mod build;
 pub mod console;
+pub mod devices;
 pub mod machine;
+mod monitor;
 pub mod pattern;
 pub mod scratch;
 pub mod spec;
+pub mod wire;

@@ -7,14 +7,16 @@
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use crate::console::{Console, WaitError};
+use crate::devices::{Devices, Ends, Forward};
 use crate::pattern;
+use crate::wire::Wire;
 
 /// The emulator, from Debian's package `qemu-system-arm`.
 const QEMU: &str = "qemu-system-aarch64";
@@ -22,7 +24,7 @@ const QEMU: &str = "qemu-system-aarch64";
 const MAX_MACHINES: usize = 2;
 
 /// What machine to make.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Memory, as QEMU's `-m`.
     pub memory: &'static str,
@@ -33,6 +35,8 @@ pub struct Config {
     pub counted: bool,
     /// Lets user programs end the machine, with an exit status.
     pub semihosting: bool,
+    /// What it has beside processor and memory.
+    pub devices: Devices,
 }
 
 impl Default for Config {
@@ -42,17 +46,18 @@ impl Default for Config {
             cpu: "cortex-a57",
             counted: false,
             semihosting: false,
+            devices: Devices::default(),
         }
     }
 }
 
 impl Config {
-    /// QEMU's arguments.
+    /// QEMU's arguments, but for devices.
     fn arguments(&self, image: &Path) -> Vec<String> {
         let mut line: Vec<String> = ["-machine", "virt", "-cpu", self.cpu, "-m", self.memory]
             .map(String::from)
             .into();
-        line.extend(["-nographic", "-nic", "none", "-no-reboot"].map(String::from));
+        line.extend(["-nographic", "-no-reboot"].map(String::from));
         if self.counted {
             line.extend(["-icount", "shift=0,sleep=off"].map(String::from));
         }
@@ -71,6 +76,9 @@ pub enum MachineError {
     /// `setpriv` or QEMU is not installed, for instance.
     #[error("cannot start {QEMU}")]
     Start(#[source] io::Error),
+    /// The test's ends of its devices cannot be made.
+    #[error("cannot make the sockets that devices are connected to")]
+    Devices(#[source] io::Error),
     /// It did not print what it should.
     #[error("waiting for `{what}`")]
     Wait {
@@ -88,6 +96,7 @@ pub struct Machine {
     child: Child,
     console: Arc<Console>,
     readers: Vec<JoinHandle<()>>,
+    ends: Mutex<Ends>,
     // Dropped last.
     _permit: Permit,
 }
@@ -99,11 +108,13 @@ impl Machine {
     /// QEMU cannot be started.
     pub fn boot(image: &Path, config: Config) -> Result<Self, MachineError> {
         let permit = Permit::take();
+        let ends = Ends::new(&config.devices).map_err(MachineError::Devices)?;
         // setpriv has the kernel end QEMU when the thread that calls this ends, if that is not done
         // before; it becomes QEMU, and is no process between.
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", QEMU])
             .args(config.arguments(image))
+            .args(ends.arguments(&config.devices))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -122,8 +133,40 @@ impl Machine {
             child,
             console,
             readers,
+            ends: Mutex::new(ends),
             _permit: permit,
         })
+    }
+
+    /// The port at the host's address 127.0.0.1 by which a port of the machine is reached.
+    ///
+    /// # Panics
+    /// QEMU does not say, or the machine has no such forward.
+    #[track_caller]
+    pub fn host_port(&self, forward: Forward) -> u16 {
+        let list = match self.ends().monitor.ask("info usernet") {
+            Ok(list) => list,
+            Err(error) => panic!("cannot ask {QEMU} for its connections: {error}"),
+        };
+        match forward.host_port(&list) {
+            Some(port) => port,
+            None => panic!("{forward} is not forwarded:\n{list}"),
+        }
+    }
+
+    /// The test's end of the wire to the network device.
+    ///
+    /// # Panics
+    /// The device is not [connected to the test](crate::devices::Net::Wire), or the end has been taken.
+    #[track_caller]
+    pub fn wire(&self) -> Wire {
+        let taken = self.ends().wire.take();
+        taken.expect("the machine has a wire, which nobody has taken")
+    }
+
+    /// A test that fails while it asks leaves them whole.
+    fn ends(&self) -> MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What it has printed so far.
@@ -263,6 +306,8 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devices::Net;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_machine_without_an_image_ends_and_says_why() {
@@ -287,6 +332,26 @@ mod tests {
         );
     }
 
+    /// QEMU makes the devices before it looks for an image; a wrong option would be what it complains of.
+    #[test]
+    fn qemu_takes_every_device() {
+        for net in [Net::Wire, Net::User(&[Forward::Tcp(80), Forward::Udp(7)])] {
+            let scratch = Scratch::new();
+            let devices = Devices {
+                net: Some(net),
+                disk: Some(scratch.write("disk", [0; 4096])),
+                rng: true,
+            };
+            let config = Config {
+                devices,
+                ..Config::default()
+            };
+            let machine = Machine::boot(Path::new("/nowhere/image.elf"), config).unwrap();
+            let (_, text) = machine.expect_end(60);
+            assert!(text.contains("could not load kernel"), "{text}");
+        }
+    }
+
     #[test]
     fn options_reach_qemu() {
         let config = Config {
@@ -296,7 +361,7 @@ mod tests {
         };
         assert_eq!(
             config.arguments(Path::new("a.elf")).join(" "),
-            "-machine virt -cpu cortex-a57 -m 1G -nographic -nic none -no-reboot \
+            "-machine virt -cpu cortex-a57 -m 1G -nographic -no-reboot \
              -icount shift=0,sleep=off -kernel a.elf"
         );
     }
