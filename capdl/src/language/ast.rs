@@ -113,6 +113,8 @@ pub enum ValueKind {
     Text(String),
     /// `server`, `frames[3]`, `permanent`
     Name(NameRef),
+    /// `registers + 0xe00`
+    Sum(NameRef, Spanned<u64>),
     /// `[a, b]`
     List(Vec<Value>),
     /// `(a, b)`; only its place is kept.

@@ -47,6 +47,11 @@ fn lower<'a>(text: &str, objects: &'a [Object], object: &'a Object) -> Option<bl
         },
         model::Kind::Channel { bytes } => blob::Kind::Channel { bytes: bytes.value },
         model::Kind::Service => blob::Kind::Service,
+        model::Kind::VirtioDevice(device) => blob::Kind::VirtioDevice {
+            frame: object_id(objects, device.frame?)?,
+            offset: device.offset,
+            irq: object_id(objects, device.irq?)?,
+        },
         model::Kind::Server(server) => blob::Kind::WasmServer(blob::WasmServer {
             prio: server.prio,
             heap: server.heap,

@@ -50,12 +50,29 @@ pub enum Kind {
     },
     /// `service`
     Service,
+    /// `virtio_device`
+    VirtioDevice(VirtioDevice),
     /// `wasm_server`
     Server(Server),
     /// `wasm_guest`
     Guest(Box<Guest>),
     /// Declared, but wrongly: nothing more is said about it.
     Broken,
+}
+
+/// A device behind a virtio-mmio slot.
+#[derive(Clone, Debug)]
+pub struct VirtioDevice {
+    /// The frame of its registers; none: that has been complained about.
+    pub frame: Option<usize>,
+    /// Where in the frame they start.
+    pub offset: u32,
+    /// Where the frame is named.
+    pub registers: Span,
+    /// Its interrupt; none: that has been complained about.
+    pub irq: Option<usize>,
+    /// Where the interrupt is named.
+    pub interrupt: Span,
 }
 
 /// A process server.
@@ -130,6 +147,7 @@ impl Kind {
             Self::Irq { .. } => "an interrupt",
             Self::Channel { .. } => "a channel",
             Self::Service => "a service",
+            Self::VirtioDevice(_) => "a virtio device",
             Self::Server(_) => "a process server",
             Self::Guest(_) => "a guest",
             Self::Broken => "an object",

@@ -197,17 +197,20 @@ impl<'a> Checker<'a> {
             (Kind::Server(_), "timer") => ("an interrupt", "name one: `timer = irq`"),
             (Kind::Guest(_), _) if matches!(kind, Kind::Service) => ("a service", ""),
             (Kind::Guest(_), _) if matches!(kind, Kind::Channel { .. }) => ("a channel", ""),
+            (Kind::Guest(_), _) if matches!(kind, Kind::VirtioDevice(_)) => ("a virtio device", ""),
             (Kind::Guest(_), _) if matches!(kind, Kind::Untyped { .. }) => (
-                "a channel or a service",
+                "a channel, a service or a virtio device",
                 "its budget goes into the slot `memory`",
             ),
             (Kind::Guest(_), _) => (
-                "a channel or a service",
-                "besides its memory a guest can hold channels, services and hostcall groups",
+                "a channel, a service or a virtio device",
+                "besides its memory a guest can hold channels, services, virtio devices and hostcall groups",
             ),
+            (Kind::Server(_), _) if self.of_a_device(target) => (kind.describe(), ""),
             (Kind::Server(_), _) => {
                 let message = format!("{what} has no slot `{}`", slot.value);
-                let help = "the slots of a process server are `memory`, `console` and `timer`";
+                let help = "the slots of a process server are `memory`, `console`, `timer`, and any for the \
+                     registers and interrupts of virtio devices";
                 let near = nearest(&slot.value, SERVER_SLOTS);
                 self.push(Diagnostic::new(slot.span, message, help).suggest(near));
                 return;

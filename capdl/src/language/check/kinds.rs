@@ -26,7 +26,7 @@ pub enum Positional {
 }
 
 /// The object types.
-pub const KINDS: [KindInfo; 9] = [
+pub const KINDS: [KindInfo; 10] = [
     KindInfo {
         name: "ut",
         positional: Positional::Bits,
@@ -70,6 +70,12 @@ pub const KINDS: [KindInfo; 9] = [
         planned: &[],
     },
     KindInfo {
+        name: "virtio_device",
+        positional: Positional::None,
+        params: &["mmio", "irq"],
+        planned: &[],
+    },
+    KindInfo {
         name: "wasm_server",
         positional: Positional::None,
         params: &["prio", "heap", "restart"],
@@ -101,7 +107,7 @@ pub const KINDS: [KindInfo; 9] = [
 ];
 
 /// Object types of capDL for this architecture, or of the design, that a spec cannot use.
-pub const PLANNED_KINDS: [&str; 17] = [
+pub const PLANNED_KINDS: [&str; 16] = [
     "tcb",
     "cnode",
     "pt",
@@ -117,7 +123,6 @@ pub const PLANNED_KINDS: [&str; 17] = [
     "arm_sgi_signal",
     "streamid",
     "contextbank",
-    "virtio_device",
     "mmio_device",
 ];
 

@@ -2,6 +2,8 @@
 //! Whether a spec makes sense, and what it means.
 
 mod caps;
+mod devices;
+mod drivers;
 mod interrupts;
 mod kinds;
 mod modules;
@@ -46,6 +48,7 @@ pub fn check(file: &File, options: &Options<'_>) -> Result<Vec<Object>, Vec<Diag
         }
     }
     checker.find_servers();
+    checker.find_devices();
     for section in &file.sections {
         match section {
             Section::Caps(decls) => decls.iter().for_each(|decl| checker.caps(decl)),
@@ -83,6 +86,10 @@ struct Checker<'a> {
     names: BTreeMap<&'a str, Named>,
     /// The servers that guests name, until all objects are known.
     server_refs: Vec<objects::ServerRef<'a>>,
+    /// The frames and interrupts that devices name, each with the first object declared so.
+    device_refs: Vec<(usize, devices::DeviceRef<'a>)>,
+    /// Whether something is wrong with a device: then what only devices need may well be its.
+    devices_wrong: bool,
     /// Whether something is wrong with `irq maps`: then what it lacks is no news.
     irq_maps_wrong: bool,
     /// The interrupt numbers that are taken.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The `objects` sections.
 
+use super::devices::{DeviceRef, device};
 use super::kinds::{FOREIGN_KINDS, KINDS, KindInfo, PLANNED_KINDS, PLANNED_OBJECTS};
 use super::params::Params;
 use super::{Checker, Named};
@@ -155,14 +156,17 @@ impl<'a> Checker<'a> {
             return Kind::Broken;
         };
         let mut params = Params::new(kind, span, &decl.params, &mut self.diagnostics);
-        kind_of(kind, &mut params)
-            .map(|(kind, server)| {
-                if let Kind::Guest(_) = kind {
-                    self.server_refs.push((self.objects.len(), server, span));
-                }
-                kind
-            })
-            .unwrap_or(Kind::Broken)
+        let Some((kind, names)) = kind_of(kind, &mut params) else {
+            self.devices_wrong |= name == "virtio_device";
+            return Kind::Broken;
+        };
+        let first = self.objects.len();
+        match names {
+            Names::None => {}
+            Names::Server(server) => self.server_refs.push((first, server, span)),
+            Names::Device(names) => self.device_refs.push((first, names)),
+        }
+        kind
     }
 
     /// Resolves the servers that guests name, or means the only one.
@@ -224,11 +228,18 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The object and, for a guest, the name of its server.
-fn kind_of<'a>(
-    info: &KindInfo,
-    params: &mut Params<'a, '_>,
-) -> Option<(Kind, Option<&'a NameRef>)> {
+/// The objects that an object names in its parameters.
+enum Names<'a> {
+    /// None.
+    None,
+    /// A guest its server, or none: the only one.
+    Server(Option<&'a NameRef>),
+    /// A device its registers and its interrupt.
+    Device(DeviceRef<'a>),
+}
+
+/// The object and what it names.
+fn kind_of<'a>(info: &KindInfo, params: &mut Params<'a, '_>) -> Option<(Kind, Names<'a>)> {
     let kind = match info.name {
         "ut" => {
             let bits = params.bits("an untyped", "24 bits")?;
@@ -278,6 +289,10 @@ fn kind_of<'a>(
             }
         }
         "service" => Kind::Service,
+        "virtio_device" => {
+            let (device, names) = device(params)?;
+            return Some((Kind::VirtioDevice(device), Names::Device(names)));
+        }
         "wasm_server" => Kind::Server(Server {
             prio: params.priority(SERVER_PRIO).value,
             heap: params.bytes("heap", 1 << 20, SERVER_HEAP).value,
@@ -285,11 +300,12 @@ fn kind_of<'a>(
         }),
         "wasm_guest" => {
             let server = params.object("server");
-            return Some((Kind::Guest(Box::new(guest(params)?)), server));
+            let guest = Kind::Guest(Box::new(guest(params)?));
+            return Some((guest, Names::Server(server)));
         }
         _ => return None,
     };
-    Some((kind, None))
+    Some((kind, Names::None))
 }
 
 fn guest(params: &mut Params<'_, '_>) -> Option<Guest> {

@@ -372,6 +372,17 @@ impl<'a, 'c> Params<'a, 'c> {
         }
     }
 
+    /// The name of an object and, behind a `+`, a place in it.
+    pub fn place(&mut self, name: &str) -> Option<(&'a NameRef, Spanned<u64>)> {
+        match &self.named.get(name)?.kind {
+            ValueKind::Sum(object, offset) => Some((object, offset.clone())),
+            _ => {
+                let object = self.object(name)?;
+                Some((object, Spanned::new(0, object.span)))
+            }
+        }
+    }
+
     /// Whether the parameter was given, rightly or wrongly.
     pub fn has(&self, name: &str) -> bool {
         self.named.contains_key(name) || self.meant.contains(&name)

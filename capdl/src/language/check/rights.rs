@@ -40,6 +40,18 @@ impl Checker<'_> {
                 format!("this capability to {what} allows nothing"),
                 format!("add rights: `{name} (R)` to look it up, `{name} (W)` to provide it"),
             )),
+            (Kind::VirtioDevice(_), None) => Some((
+                format!("this capability to {what} allows nothing"),
+                format!("add rights: `{name} (RW)` to drive it, `{name} (R)` to look at it"),
+            )),
+            (Kind::VirtioDevice(_), _) if rights.grant || rights.grant_reply => Some((
+                "on a virtio device there are only the rights R and W".into(),
+                "R looks at it, RW drives it; it cannot be shared".into(),
+            )),
+            (Kind::VirtioDevice(_), _) if !rights.read => Some((
+                "a virtio device cannot be driven without being looked at".into(),
+                "write `(RW)`".into(),
+            )),
             (Kind::Frame { .. }, _) if rights.grant || rights.grant_reply => Some((
                 "on a frame there are only the rights R and W".into(),
                 "write `(R)` or `(RW)`".into(),

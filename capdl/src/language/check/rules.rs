@@ -26,6 +26,8 @@ impl Checker<'_> {
             self.push(Diagnostic::new(file.arch.span, message, DECLARE_SERVER));
         }
         self.services();
+        self.distinct_devices();
+        self.drivers();
         self.memory();
         self.owners();
         self.budgets();
@@ -224,8 +226,8 @@ impl Checker<'_> {
                 }
                 for cap in &object.caps {
                     let target = &self.objects[cap.target];
-                    // A service is nothing that the kernel knows.
-                    if !matches!(target.kind, Kind::Service) {
+                    // These are nothing that the kernel knows.
+                    if !matches!(target.kind, Kind::Service | Kind::VirtioDevice(_)) {
                         given.insert(target.memory().map_or(cap.target, |(memory, _)| memory));
                     }
                 }

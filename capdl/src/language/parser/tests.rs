@@ -15,7 +15,7 @@ fn the_whole_grammar() {
           a/e[0] = frame (4k, fill: [{0 4096 CDL_FrameFill_FileData "hello" 0}])
           x = arm_irq (trigger: level, target: 0)
         }
-        objects { f = pgd, g = notification }
+        objects { f = pgd, g = notification, h = i (at: e[0]+0x20, up: [f + 1]) }
         caps {
           b { 0x1: f (asid: (0x1, 2)); vspace: f  2: n = g (RW, badge: 7)
               3: <n> (masked: R) - child_of n  4: <n> - child_of (b, 3)

@@ -13,6 +13,8 @@ const PARAMS: &str =
 /// What values there are.
 const VALUE: &str =
     "values are numbers (`100`, `64k`), strings (`\"…\"`), names, and lists of them (`[a, b]`)";
+/// How a place in an object is written.
+const SUM: &str = "a place in an object is written `name + 0x200`";
 
 impl Parser {
     /// `(a, b: c)`, or nothing.
@@ -86,7 +88,14 @@ impl Parser {
                 self.advance();
                 ValueKind::Text(text)
             }
-            TokenKind::Name(_) => ValueKind::Name(self.name_ref("a value", VALUE)?),
+            TokenKind::Name(_) => {
+                let name = self.name_ref("a value", VALUE)?;
+                if self.take('+') {
+                    ValueKind::Sum(name, self.summand()?)
+                } else {
+                    ValueKind::Name(name)
+                }
+            }
             TokenKind::Punctuation('[') => ValueKind::List(self.nested(|p| p.values(']', "`,`"))?),
             TokenKind::Punctuation('(') => {
                 self.nested(|p| p.values(')', "`,`"))?;
@@ -100,6 +109,18 @@ impl Parser {
         };
         let span = start.to(self.last_span());
         Ok(Value { kind, span })
+    }
+
+    /// The number in `name + number`.
+    fn summand(&mut self) -> Parsed<Spanned<u64>> {
+        match *self.peek() {
+            TokenKind::Number(number) => {
+                let number = Spanned::new(number, self.span());
+                self.advance();
+                Ok(number)
+            }
+            _ => Err(self.expected("a number", SUM)),
+        }
     }
 
     /// Values with commas between them, in a record also without.
