@@ -49,6 +49,7 @@ mod text;
 
 pub mod channel;
 pub mod console;
+pub mod device;
 pub mod entropy;
 pub mod exit;
 pub mod future;

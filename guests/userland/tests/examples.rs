@@ -196,6 +196,7 @@ const IS_PUBLIC_MODULE: &[&str] = &[
     "lib",
     "channel",
     "console",
+    "device",
     "entropy",
     "exit",
     "future",

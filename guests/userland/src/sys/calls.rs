@@ -49,6 +49,9 @@ macro_rules! scalar {
     ([code: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
     ([pages: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
     ([bells: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
+    ([queue: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
+    ([offset: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
+    ([width: u32 $(, $($rest:tt)+)?] $($call:tt)+) => { scalar! { [$($($rest)+)?] $($call)+ } };
     ([$address:ident: u32 $(, $($rest:tt)+)?]
         $(#[doc = $doc:literal])+ fn $room:ident $name:ident($($param:ident: $ty:ident),*) -> $answer:ty;) => {
         $(#[doc = $doc])+

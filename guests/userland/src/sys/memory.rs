@@ -4,7 +4,7 @@
 use atoll_abi::{Error, Handle, Level, Rights};
 
 use super::{
-    calls::{console, entropy, guest, log, shm, wake},
+    calls::{console, device, entropy, guest, log, shm, wake},
     shared::Shared,
 };
 use crate::wake::RING;
@@ -125,4 +125,12 @@ pub(crate) fn typed(buffer: &mut [u8]) -> Result<u32, Error> {
     let (address, len) = output(buffer);
     // SAFETY: the call writes at most `len` bytes at `address`, and the buffer is ours alone.
     unsafe { console::read(address, len) }
+}
+
+/// Resets a virtio device.
+pub(crate) fn reset(handle: Handle) -> Result<(), Error> {
+    /// The register `Status` (virtio 1.2, 4.2.2), and its width.
+    const STATUS: (u32, u32) = (0x070, 4);
+    // SAFETY: a status of 0 is no address. It makes the device use less memory, not more.
+    unsafe { device::write(handle, STATUS.0, STATUS.1, 0) }
 }

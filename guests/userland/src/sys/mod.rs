@@ -20,6 +20,7 @@ pub mod faults;
 mod heap;
 pub(crate) mod local;
 pub(crate) mod memory;
+mod registers;
 #[cfg_attr(not(target_family = "wasm"), path = "absent.rs")]
 pub mod raw;
 pub(crate) mod shared;
