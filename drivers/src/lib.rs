@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Drivers of devices that a guest owns.
+//!
+//! For virtio devices it is the crate `virtio-drivers` as it is, with a
+//! [`Transport`](virtio::Transport) over the hostcalls of the group `devices` and a [`Hal`](virtio::Hal) whose DMA
+//! addresses are addresses in the guest's own memory: the server checks and translates them when a queue is
+//! kicked. So every page that the guest can read can be sent from, and every page that it can write
+//! received into, and nothing is copied on the way.
+//!
+//! | device | driver |
+//! |---|---|
+//! | network | [`net::Nic`]: frames are received and sent where they lie |
+//! | entropy | [`virtio::entropy`]: `VirtIORng`, whose calls sleep until the device has answered |
+//! | disk | [`virtio::block`]: `VirtIOBlk`, likewise |
+//! | others | [`Transport::new`](virtio::Transport::new), which is unsafe, and any driver of `virtio-drivers` |
+//!
+//! Unsafe code is in the module `virtio` alone.
+#![no_std]
+#![deny(unsafe_code, missing_docs)]
+
+extern crate alloc;
+
+#[cfg(test)]
+extern crate std;
+
+mod error;
+pub mod net;
+pub mod virtio;
+
+pub use error::Error;
+pub use virtio_drivers;
