@@ -15,13 +15,14 @@
 //!
 //! A region of `n` bytes is two pipes ([`channel`](crate::channel), flag `FLAG_PIPE`, 64 frames each): the half
 //! from 0 is *up*, which the client writes; the half from `(n / 2) & !63` is *down*, which the net guest writes. The
-//! data ring of each is the largest power of two that fits the half. A longest frame is half a data ring.
+//! data ring of each is the largest power of two that fits the half. A longest frame is half a data ring. The guest
+//! library has it as `userland::channel::Duplex`: the client begins, the net guest joins.
 //!
 //! | state | who may touch the memory | ends with |
 //! |---|---|---|
-//! | free | the client: it writes zeros over header, slots and descriptors of both pipes and makes the channels anew | a request that names the buffer: `Accept`, `Connect` or `Bind` |
-//! | asked | nobody | its answer: an error makes it free, any other one makes it used |
-//! | used | both, as the ends of two pipes: each takes its two when the answer is sent or received | the answer to `Close` or `Abort`: it is free |
+//! | free | the client: it writes zeros over header, slots and descriptors of both pipes, makes the channels anew and takes its two ends | a request that names the buffer: `Accept`, `Connect` or `Bind` |
+//! | asked | the net guest: it takes its two ends before it answers | the answer: an error makes it free, any other one makes it used |
+//! | used | both, as the ends of two pipes | the answer to `Close` or `Abort`: it is free |
 //!
 //! `Close` and `Abort` may be sent in every state, also while another request about the buffer is under way, which
 //! then ends with [`Error::Aborted`]; a free buffer stays free. So a client that has cancelled a call, and cannot know

@@ -9,6 +9,7 @@ use atoll_abi::channel::{DRAINS, ROLE_STRONG, ROLE_WEAK, TERMINATED};
 use super::{
     Strength,
     config::Config,
+    duplex::Lost,
     link::{Link, Peers, Side},
     open::{OpenError, find, make},
     reader::ReadEnd,
@@ -183,6 +184,11 @@ impl Place {
         self.memory.len()
     }
 
+    /// The memory.
+    pub(super) const fn memory(&self) -> &Shared {
+        &self.memory
+    }
+
     /// The channel in these bytes; made so, if there is none yet and this says how.
     pub(crate) fn channel(
         &self,
@@ -339,6 +345,27 @@ impl Channel {
     /// See the example of [`Channel`].
     pub fn terminate(&self) {
         self.link.end(TERMINATED);
+    }
+
+    /// Whether it was made with this configuration.
+    pub(super) fn is_as(&self, config: &Config) -> bool {
+        self.link.is_as(config)
+    }
+
+    /// Whether somebody has an end of this side, as far as is known.
+    pub(super) fn has(&self, side: Side) -> bool {
+        self.link.taken(side).next().is_some()
+    }
+
+    /// What it means that the channel is closed for a reader: whether its writers have ended it.
+    pub(super) fn end_of_bytes<T>(&self) -> Result<Option<T>, Lost> {
+        if self.link.is_terminated() {
+            Err(Lost::Terminated)
+        } else if self.link.drains() {
+            Ok(None)
+        } else {
+            Err(Lost::Gone)
+        }
     }
 
     /// The writers.

@@ -155,6 +155,11 @@ impl Config {
         }
     }
 
+    /// Bytes before the data ring.
+    pub(super) const fn head(&self) -> u32 {
+        self.geometry.data_at()
+    }
+
     /// Bytes of the region that it takes.
     ///
     /// See the example of [`Config`].

@@ -53,6 +53,8 @@ mod channel;
 #[cfg(not(loom))]
 mod config;
 #[cfg(not(loom))]
+mod duplex;
+#[cfg(not(loom))]
 mod exchange;
 pub(crate) mod layout;
 mod link;
@@ -74,6 +76,8 @@ mod writer;
 pub use channel::{Channel, EndInfo, Taken};
 #[cfg(not(loom))]
 pub use config::{Config, WhenFull};
+#[cfg(not(loom))]
+pub use duplex::{Chunk, Duplex, DuplexError, Input, Lost, Output};
 #[cfg(not(loom))]
 pub use exchange::{Exchange, ExchangeError};
 #[cfg(not(loom))]

@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 use super::{
     reader::{Found, Frame, ReadError},
     wait::{Reader, Writer},
-    writer::WriteError,
+    writer::{Room, WriteEnd, WriteError},
 };
 use crate::{task, time::Instant};
 
@@ -99,24 +99,47 @@ impl Writer {
         watch: &mut Watch,
         frame: &[u8],
     ) -> Poll<Result<bool, WriteError>> {
+        let sent = self.poll_with(cx, watch, |end| end.try_send(frame));
+        sent.map_ok(|sent| sent.is_some())
+    }
+
+    /// Makes room for a frame, which is to become a reservation; none after a ring that made no room.
+    #[inline]
+    pub(super) fn poll_room(
+        &mut self,
+        cx: &Context<'_>,
+        watch: &mut Watch,
+        len: u32,
+    ) -> Poll<Result<Option<Room>, WriteError>> {
+        self.poll_with(cx, watch, |end| end.claim_room(len))
+    }
+
+    /// Does what needs room; none after a ring that made no room.
+    #[inline]
+    fn poll_with<T>(
+        &mut self,
+        cx: &Context<'_>,
+        watch: &mut Watch,
+        mut attempt: impl FnMut(&mut WriteEnd) -> Result<T, WriteError>,
+    ) -> Poll<Result<Option<T>, WriteError>> {
         let mut rang = watch.waits;
         if rang && self.bell.poll(cx, &mut watch.seen).is_pending() {
             return Poll::Pending;
         }
         watch.waits = false;
-        match self.end.try_send(frame) {
+        match attempt(&mut self.end) {
             Err(WriteError::Full) => {}
-            other => return Poll::Ready(other.map(|()| true)),
+            other => return Poll::Ready(other.map(Some)),
         }
         loop {
             self.end.arm();
-            match self.end.try_send(frame) {
+            match attempt(&mut self.end) {
                 Err(WriteError::Full) => {}
-                other => return Poll::Ready(other.map(|()| true)),
+                other => return Poll::Ready(other.map(Some)),
             }
             if rang {
                 self.end.inspect();
-                return Poll::Ready(Ok(false));
+                return Poll::Ready(Ok(None));
             }
             if self.bell.poll(cx, &mut watch.seen).is_pending() {
                 watch.waits = true;

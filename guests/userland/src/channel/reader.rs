@@ -479,6 +479,14 @@ pub(super) struct Found {
     place: u64,
 }
 
+impl Found {
+    /// Bytes of the frame.
+    #[cfg(not(loom))]
+    pub(super) fn len(&self) -> u32 {
+        self.slice.len()
+    }
+}
+
 impl Frame<'_> {
     /// Bytes.
     ///

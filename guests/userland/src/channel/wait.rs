@@ -293,11 +293,16 @@ impl Reader {
     /// # Errors
     /// See [`ReadError`].
     pub async fn borrow(&mut self) -> Result<Frame<'_>, ReadError> {
-        let found = match self.end.find()? {
-            Some(found) => found,
-            None => self.wait_for_frame().await?,
-        };
+        let found = self.found().await?;
         Ok(self.end.frame(found))
+    }
+
+    /// Waits for the next frame; where it is. It is to become a [`Frame`].
+    pub(super) async fn found(&mut self) -> Result<super::reader::Found, ReadError> {
+        match self.end.find()? {
+            Some(found) => Ok(found),
+            None => self.wait_for_frame().await,
+        }
     }
 
     /// Waits for the next frame; there is none when the channel is closed.

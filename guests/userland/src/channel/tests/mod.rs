@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Channels without a server: in memory of this process, among peers that are numbers.
 
+mod duplex;
 mod ends;
 mod fuzz;
 mod own;
