@@ -5,6 +5,7 @@
 //! one at a time.
 
 use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::Ordering;
 
 use atoll_abi::{
     Error, Handle, PAGE, Pid, Rights,
@@ -123,7 +124,9 @@ impl<P: Platform> Guest<P> {
     /// Gives the frames of a region of this guest back to its budget.
     fn free_region(&self, region: &Region<P>) {
         if let Some(backing) = region.take_backing() {
-            self.home.free_region(&backing);
+            if !self.server.quarantine.load(Ordering::Acquire) {
+                self.home.free_region(&backing);
+            }
             uncount(&self.counters.regions);
         }
     }
@@ -412,6 +415,12 @@ impl<P: Platform> Server<P> {
                 while let Some((provider, was_first)) = service.withdraw(is_cut) {
                     self.cut(&provider.offer, true, event);
                     self.tell_of(service, was_first);
+                }
+            }
+            Resource::Device(device) => {
+                let driver = device.driver().and_then(|pid| self.guest(pid).ok());
+                if let Some(guest) = driver.filter(|guest| !guest.holds(&grant.resource)) {
+                    device.release(&guest);
                 }
             }
             Resource::Session(_) => {}

@@ -35,7 +35,7 @@ pub(crate) struct Description {
     pub groups: Groups,
     /// What it may use.
     pub limits: Limits,
-    /// The channels and services it holds.
+    /// The channels, services and devices it holds.
     pub caps: Vec<Cap>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Description {
 pub(crate) struct Cap {
     /// Name of the slot.
     pub slot: Name,
-    /// The channel or service.
+    /// The channel, service or device.
     pub target: ObjectId,
     /// What the spec allows.
     pub rights: Rights,
@@ -76,7 +76,7 @@ impl Description {
         for cap in &object.caps {
             match spec.object(cap.target).map(|o| o.kind) {
                 Some(Kind::Untyped { .. }) => budget = Some(cap.target),
-                Some(Kind::Channel { .. } | Kind::Service) => {
+                Some(Kind::Channel { .. } | Kind::Service | Kind::VirtioDevice { .. }) => {
                     caps.push(Cap {
                         slot: name(cap.slot, cap.line)?,
                         target: cap.target,

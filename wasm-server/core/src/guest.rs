@@ -14,6 +14,7 @@ use wasmtime::{Store, UpdateDeadline, WasmBacktrace};
 use crate::{
     Lock,
     context::Context,
+    device::Devices,
     grant::Grant,
     handle::HandleTable,
     modules::Prepared,
@@ -108,6 +109,9 @@ pub struct Guest<P: Platform> {
     /// It sleeps for something else than wakes.
     sleeps: AtomicBool,
     pub(crate) alarms: Lock<P, OwnAlarms>,
+    /// The devices that it drives, and those of them whose interrupts it waits for, a bit each.
+    pub(crate) devices: Lock<P, Devices<P>>,
+    pub(crate) interrupts: AtomicU32,
     /// Set once, when the thread is done with the guest's code.
     ended: Lock<P, Option<Outcome>>,
     mailbox: Mailbox<Lock<P, Mail<<P::Home as Home>::Words>>>,
@@ -138,6 +142,8 @@ impl<P: Platform> Guest<P> {
             ending: AtomicU32::new(0),
             sleeps: AtomicBool::new(false),
             alarms: Lock::<P, _>::new(OwnAlarms::default()),
+            devices: Lock::<P, _>::new(Devices::<P>::new()),
+            interrupts: AtomicU32::new(0),
             ended: Lock::<P, _>::new(None),
             mailbox: Mailbox::new(Lock::<P, _>::new(Mail::default())),
         }
@@ -375,7 +381,7 @@ impl<P: Platform> Guest<P> {
         let pending = self.mailbox.wait(ring, || {
             let sleep = keep_waiting()?;
             if sleep {
-                others.wake_and_park(&self.home);
+                self.note_interrupts(others.wake_and_park(&self.home));
             }
             Ok(sleep)
         });
@@ -386,8 +392,9 @@ impl<P: Platform> Guest<P> {
     /// Sleeps until woken, or without cause. Only on the guest's own thread.
     pub(crate) fn sleep(&self) {
         self.sleeps.store(true, Ordering::Relaxed);
-        self.home.park();
+        let interrupts = self.home.park();
         self.sleeps.store(false, Ordering::Relaxed);
+        self.note_interrupts(interrupts);
     }
 
     /// Whether it sleeps in a hostcall; for show.
@@ -395,9 +402,10 @@ impl<P: Platform> Guest<P> {
         self.mailbox.is_parked() || self.sleeps.load(Ordering::Relaxed)
     }
 
-    /// Takes a window of its away.
+    /// Takes a window of its away. No device uses the frames any more when this returns.
     pub(crate) fn unmap(&self, address: u32, bytes: u32) {
         self.home.unmap(address, bytes);
+        self.stop_dma(address, bytes);
         uncount(&self.counters.windows);
     }
 

@@ -13,9 +13,10 @@
 //! 3. the registry;
 //! 4. the generator of random numbers;
 //! 5. the windows, or the listeners, of a region; the line of a service; a process's life; a place's;
-//! 6. the processes;
-//! 7. a mailbox; whether a guest has alarms;
-//! 8. the alarms.
+//! 6. a device, then a guest's devices;
+//! 7. the processes;
+//! 8. a mailbox; whether a guest has alarms;
+//! 9. the alarms.
 //!
 //! No lock is held across a wake or a wait, because the kernel may switch to the woken thread at once;
 //! nor where a guest's memory is touched that may be a window, because the guest may end right there.
@@ -44,6 +45,7 @@ mod authority;
 mod calls;
 mod context;
 mod description;
+mod device;
 mod entropy;
 mod grant;
 mod guest;

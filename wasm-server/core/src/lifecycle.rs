@@ -155,10 +155,15 @@ impl<P: Platform> Server<P> {
     /// Takes back everything of a process whose thread has finished or never ran.
     pub(crate) fn bury(&self, process: &Arc<Process<P>>, outcome: Outcome) {
         if let Some(guest) = process.guest() {
+            guest.release_devices();
             guest.dispose();
             guest.release_alarms();
             debug_assert!(guest.has_nothing(), "{} is not disposed of", process.name);
-            self.platform.evict(&guest);
+            if self.quarantine.load(Ordering::Acquire) {
+                self.quarantined.lock().push(guest);
+            } else {
+                self.platform.evict(&guest);
+            }
         }
         if let Some(parent) = process.parent.and_then(|pid| self.guest(pid).ok()) {
             uncount(&parent.counters.children);

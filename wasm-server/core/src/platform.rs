@@ -4,7 +4,7 @@
 //! Two platforms implement this: `platform/sel4` (the product) and `platform/host` (Linux threads,
 //! for tests). A platform holds all the unsafe code; it knows no handles, rights or mailboxes.
 
-use core::fmt;
+use core::{fmt, ops::ControlFlow};
 
 use alloc::sync::Arc;
 
@@ -13,6 +13,7 @@ use capdl::blob::ObjectId;
 use lock_api::RawMutex;
 use wasm_archive::Verified;
 pub use wasm_state::mailbox::Words;
+pub use wasm_virtio::{Extent, Page, QueueMemory, Registers, Width};
 use wasmtime::{Config, Engine, Module};
 
 use crate::Guest;
@@ -106,17 +107,35 @@ pub trait Home: Send + Sync + 'static {
 
     /// Words of the linear memory.
     type Words: Words + Clone + Send + Sync + 'static;
+    /// Memory of a virtqueue that a device and the server see, and no guest.
+    type QueueMemory: QueueMemory + Send + 'static;
 
     /// Bytes of the linear memory.
     fn size(&self) -> u64;
     /// The words of a range, which is aligned and inside the memory, and no part of which is or was a
-    /// window: nobody else writes it, and it stays writable. They are used until the thread is done with
-    /// the guest's code, and no longer.
+    /// window: nobody else writes it, and it stays writable. They are used until the guest's thread is done with
+    /// its code, or its devices are taken from it, which is before its memory is; and no longer.
     fn private_words(&self, address: u32, len: u32) -> Option<Self::Words>;
     /// Copies out of the memory.
     fn read(&self, address: u32, out: &mut [u8]) -> Result<(), BadAddress>;
     /// Copies into the memory.
     fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress>;
+
+    /// Calls `each` with the physically contiguous parts of a range that a device may read, or write, in
+    /// order, until it breaks off. They stay the guest's until the range is unmapped as a window, or the guest is evicted.
+    ///
+    /// # Errors
+    /// Some page of it is outside the memory, or a hole, or a window without that right; `each` may have
+    /// been called for what is before.
+    fn translate(
+        &self,
+        address: u32,
+        len: u32,
+        write: bool,
+        each: impl FnMut(Extent) -> ControlFlow<()>,
+    ) -> Result<(), BadAddress>;
+    /// Memory for a virtqueue, out of the guest's budget, zeroed; to be used until the guest is evicted.
+    fn make_queue_memory(&self) -> Result<Self::QueueMemory, Failure>;
 
     /// What of the budget is spent.
     fn memory_usage(&self) -> MemoryUsage;
@@ -146,12 +165,14 @@ pub trait Home: Send + Sync + 'static {
 
     /// Whether the thread has run its last instruction that touches anything of the server.
     fn finished(&self) -> bool;
-    /// Sleeps until woken; may return without cause. Only for the guest's own thread.
-    fn park(&self);
+    /// Sleeps until woken or interrupted; may return without cause. Answers which of the guest's devices
+    /// ([`Platform::interrupt`]) have interrupted since the last sleep, a bit each. Only for the guest's own
+    /// thread.
+    fn park(&self) -> u32;
     /// Wakes another guest, then sleeps as [`Home::park`] does.
-    fn wake_and_park(&self, waker: &Self::Waker) {
+    fn wake_and_park(&self, waker: &Self::Waker) -> u32 {
         Self::wake(waker);
-        self.park();
+        self.park()
     }
     /// A waker of this thread.
     fn waker(&self) -> Self::Waker;
@@ -168,6 +189,8 @@ pub trait Platform: Send + Sync + Sized + 'static {
     type Home: Home<Region = Self::Region>;
     /// See [`Home::Region`].
     type Region: Send + Sync + 'static;
+    /// The registers of a virtio device, and its interrupt.
+    type Device: Registers + Send + Sync + 'static;
 
     /// Nanoseconds since the machine was switched on.
     fn now(&self) -> u64;
@@ -207,6 +230,20 @@ pub trait Platform: Send + Sync + Sized + 'static {
     /// Copies into a region, as [`Platform::read_region`] out of it.
     fn write_region(&self, region: &Self::Region, offset: u32, bytes: &[u8])
     -> Result<(), Failure>;
+
+    /// The virtio device with its registers at an offset of a device frame of the spec, and its interrupt.
+    fn device(&self, frame: ObjectId, offset: u32, irq: ObjectId)
+    -> Result<Self::Device, Failure>;
+    /// Has the device interrupt a guest's sleep from now on ([`Home::park`]), as that bit, until the guest is
+    /// evicted. One interrupt comes; the next one when it is [unmasked](Self::unmask).
+    fn interrupt(
+        &self,
+        device: &Self::Device,
+        home: &Self::Home,
+        bit: u32,
+    ) -> Result<(), Failure>;
+    /// Lets the device's next interrupt come.
+    fn unmask(&self, device: &Self::Device);
 
     /// What the server uses.
     fn usage(&self) -> ServerUsage;

@@ -99,7 +99,7 @@ impl<P: Platform> Sleepers<P> {
 
     /// Wakes them, if that was not done, and has the thread of this home, which is the caller's, sleep.
     #[inline]
-    pub fn wake_and_park(&mut self, home: &P::Home) {
+    pub fn wake_and_park(&mut self, home: &P::Home) -> u32 {
         match self.take() {
             Some(first) => home.wake_and_park(&first),
             None => home.park(),

@@ -6,7 +6,8 @@ use alloc::sync::Arc;
 use atoll_abi::{Error, message::Kind};
 
 use crate::{
-    platform::Platform, process::Process, region::Region, service::Service, session::Session,
+    device::Device, platform::Platform, process::Process, region::Region, service::Service,
+    session::Session,
 };
 
 /// What a capability designates.
@@ -15,6 +16,7 @@ pub(crate) enum Resource<P: Platform> {
     Process(Arc<Process<P>>),
     Session(Arc<Session<P>>),
     Service(Arc<Service<P>>),
+    Device(Arc<Device<P>>),
 }
 
 impl<P: Platform> Clone for Resource<P> {
@@ -24,6 +26,7 @@ impl<P: Platform> Clone for Resource<P> {
             Self::Process(process) => Self::Process(process.clone()),
             Self::Session(session) => Self::Session(session.clone()),
             Self::Service(service) => Self::Service(service.clone()),
+            Self::Device(device) => Self::Device(device.clone()),
         }
     }
 }
@@ -35,6 +38,7 @@ impl<P: Platform> Resource<P> {
             Self::Process(_) => Kind::Process,
             Self::Session(_) => Kind::Session,
             Self::Service(_) => Kind::Service,
+            Self::Device(_) => Kind::Device,
         }
     }
 
@@ -45,6 +49,7 @@ impl<P: Platform> Resource<P> {
             (Self::Process(a), Self::Process(b)) => Arc::ptr_eq(a, b),
             (Self::Session(a), Self::Session(b)) => Arc::ptr_eq(a, b),
             (Self::Service(a), Self::Service(b)) => Arc::ptr_eq(a, b),
+            (Self::Device(a), Self::Device(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -55,7 +60,7 @@ impl<P: Platform> Resource<P> {
             Self::Region(region) => region.session.as_ref(),
             Self::Process(process) => process.session.as_ref(),
             Self::Session(session) => session.parent.as_ref(),
-            Self::Service(_) => None,
+            Self::Service(_) | Self::Device(_) => None,
         }
     }
 
@@ -76,6 +81,13 @@ impl<P: Platform> Resource<P> {
     pub fn session(&self) -> Result<&Arc<Session<P>>, Error> {
         match self {
             Self::Session(session) => Ok(session),
+            _ => Err(Error::WrongKind),
+        }
+    }
+
+    pub fn device(&self) -> Result<&Arc<Device<P>>, Error> {
+        match self {
+            Self::Device(device) => Ok(device),
             _ => Err(Error::WrongKind),
         }
     }

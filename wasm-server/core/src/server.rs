@@ -24,6 +24,7 @@ use wasm_state::alarm::{Alarm, Alarms, Full, Queue};
 use crate::{
     Guest, Lock,
     description::Description,
+    device::Device,
     entropy::Generator,
     grant::{Grant, Holder, Registry},
     guest::uncount,
@@ -51,10 +52,14 @@ pub struct Server<P: Platform> {
     pub(crate) modules: Modules<P>,
     pub(crate) places: Vec<Place<P>>,
     pub(crate) processes: Lock<P, Processes<P>>,
-    /// The channels and services of the spec.
+    /// The channels, services and devices of the spec.
     pub(crate) objects: BTreeMap<ObjectId, Arc<Grant<P>>>,
     /// A guest's thread has finished since the service thread last looked.
     pub(crate) ended: AtomicBool,
+    /// A device may still write to memory that a guest had: none is used again.
+    pub(crate) quarantine: AtomicBool,
+    /// Guests that have ended since, with all their memory.
+    pub(crate) quarantined: Lock<P, Vec<Arc<Guest<P>>>>,
 }
 
 /// What an alarm does.
@@ -129,6 +134,8 @@ impl<P: Platform> Server<P> {
             processes: Lock::<P, _>::new(Processes::new()),
             objects,
             ended: AtomicBool::new(false),
+            quarantine: AtomicBool::new(false),
+            quarantined: Lock::<P, _>::new(Vec::new()),
         }))
     }
 
@@ -352,6 +359,15 @@ fn make<P: Platform>(
             ))))
         }
         Kind::Service => Ok(Resource::Service(Arc::new(Service::new()))),
+        Kind::VirtioDevice { frame, offset, irq } => {
+            let registers = platform
+                .device(frame, offset, irq)
+                .map_err(|failure| format!("{place}: {failure}"))?;
+            Ok(Resource::Device(Arc::new(Device::new(
+                object.name,
+                registers,
+            ))))
+        }
         _ => Err(format!("{place} is nothing that a guest can hold")),
     }
 }

@@ -68,6 +68,9 @@ pub enum Fault {
     /// The device's.
     #[error("the device lies: {0}")]
     Device(DeviceFault),
+    /// Nobody's: memory was taken from the guest that the device had, and did not give back in time.
+    #[error("memory that the device had was taken away")]
+    Withdrawn,
 }
 
 /// What a driver does wrong in its queue (virtio 1.2, 2.7).

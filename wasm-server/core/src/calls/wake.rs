@@ -88,6 +88,7 @@ fn wake_and_wait<P: Platform>(
         sleepers.wake();
         return Err(Ending::Misuse("it waits without a mailbox").into());
     };
+    guest.look_at_devices();
     if deadline != NEVER {
         return Ok(wait_until(guest, mailbox, sleepers, deadline)?);
     }

@@ -3,6 +3,7 @@
 
 use std::{
     cell::RefCell,
+    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,10 +14,11 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use wasm_server_core::{
     Guest,
-    platform::{BadAddress, Failure, Home, MemoryUsage},
+    platform::{BadAddress, Extent, Failure, Home, MemoryUsage},
 };
 
 use crate::{
+    device::Device,
     platform::Host,
     space::{PrivateWords, Region, Space},
 };
@@ -108,6 +110,7 @@ impl Home for HostHome {
     type Region = Region;
     type Waker = Arc<Notification>;
     type Words = PrivateWords;
+    type QueueMemory = Device;
 
     fn size(&self) -> u64 {
         self.space.size() as u64
@@ -123,6 +126,21 @@ impl Home for HostHome {
 
     fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress> {
         self.space.write(address, bytes)
+    }
+
+    fn translate(
+        &self,
+        _: u32,
+        _: u32,
+        _: bool,
+        _: impl FnMut(Extent) -> ControlFlow<()>,
+    ) -> Result<(), BadAddress> {
+        // No device reaches it.
+        Err(BadAddress)
+    }
+
+    fn make_queue_memory(&self) -> Result<Device, Failure> {
+        Err(Failure::Refused("a virtqueue: this platform has no devices"))
     }
 
     fn memory_usage(&self) -> MemoryUsage {
@@ -171,11 +189,12 @@ impl Home for HostHome {
         self.finished.load(Ordering::Acquire)
     }
 
-    fn park(&self) {
+    fn park(&self) -> u32 {
         let mut signalled = self.notification.signalled.lock();
         while !std::mem::take(&mut *signalled) {
             self.notification.changed.wait(&mut signalled);
         }
+        0
     }
 
     fn waker(&self) -> Arc<Notification> {

@@ -8,6 +8,7 @@
 
 mod clock;
 mod code;
+mod device;
 mod home;
 mod memory;
 mod platform;

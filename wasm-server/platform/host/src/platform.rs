@@ -12,7 +12,7 @@ use wasm_server_core::{
 };
 use wasmtime::{Config, Engine, Module};
 
-use crate::{clock::Clock, code, home::HostHome, memory::Memories, space::Region};
+use crate::{clock::Clock, code, device::Device, home::HostHome, memory::Memories, space::Region};
 
 /// See [`Platform`].
 pub struct Host {
@@ -56,6 +56,7 @@ impl Platform for Host {
     type Lock = parking_lot::RawMutex;
     type Home = HostHome;
     type Region = Region;
+    type Device = Device;
 
     fn now(&self) -> u64 {
         self.clock.now()
@@ -119,6 +120,18 @@ impl Platform for Host {
 
     fn write_region(&self, region: &Region, offset: u32, bytes: &[u8]) -> Result<(), Failure> {
         region.write(offset.into(), bytes)
+    }
+
+    fn device(&self, _: ObjectId, _: u32, _: ObjectId) -> Result<Device, Failure> {
+        Err(Failure::Refused("a device: this platform has none"))
+    }
+
+    fn interrupt(&self, device: &Device, _: &HostHome, _: u32) -> Result<(), Failure> {
+        match *device {}
+    }
+
+    fn unmask(&self, device: &Device) {
+        match *device {}
     }
 
     /// Linux bounds what the server uses, and tells nobody.

@@ -4,6 +4,7 @@
 use alloc::{format, sync::Arc};
 use core::{
     cell::RefCell,
+    ops::ControlFlow,
     ptr,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -13,13 +14,14 @@ use sel4_tls::ThreadStart;
 use wasm_handoff::slot;
 use wasm_server_core::{
     Guest,
-    platform::{BadAddress, Failure, Home, MemoryUsage},
+    platform::{BadAddress, Extent, Failure, Home, MemoryUsage},
 };
 
 use crate::{
     access::PrivateWords,
     account::{Account, PAGE},
     arena, boot, cspace,
+    device::QueuePages,
     place::Place,
     platform::Sel4,
     region::Region,
@@ -106,6 +108,11 @@ impl Sel4Home {
         })
     }
 
+    /// What wakes the thread.
+    pub fn notification(&self) -> cap::Notification {
+        self.notification
+    }
+
     /// The thread.
     pub fn tcb(&self) -> cap::Tcb {
         self.tcb
@@ -181,6 +188,7 @@ impl Home for Sel4Home {
     type Region = Region;
     type Waker = cap::Notification;
     type Words = PrivateWords;
+    type QueueMemory = QueuePages;
 
     fn size(&self) -> u64 {
         self.space.size() as u64
@@ -196,6 +204,20 @@ impl Home for Sel4Home {
 
     fn write(&self, address: u32, bytes: &[u8]) -> Result<(), BadAddress> {
         self.space.write(address, bytes)
+    }
+
+    fn translate(
+        &self,
+        address: u32,
+        len: u32,
+        write: bool,
+        each: impl FnMut(Extent) -> ControlFlow<()>,
+    ) -> Result<(), BadAddress> {
+        self.space.translate(address, len, write, each)
+    }
+
+    fn make_queue_memory(&self) -> Result<QueuePages, Failure> {
+        QueuePages::new(&self.space)
     }
 
     fn memory_usage(&self) -> MemoryUsage {
@@ -241,12 +263,13 @@ impl Home for Sel4Home {
         self.finished.load(Ordering::Acquire)
     }
 
-    fn park(&self) {
-        self.notification.wait();
+    fn park(&self) -> u32 {
+        // Wakers have no badge; devices have one bit each, below the 28 of a badge.
+        self.notification.wait().1 as u32
     }
 
-    fn wake_and_park(&self, waker: &cap::Notification) {
-        self.notification.wait_after_signal(*waker);
+    fn wake_and_park(&self, waker: &cap::Notification) -> u32 {
+        self.notification.wait_after_signal(*waker).1 as u32
     }
 
     fn waker(&self) -> cap::Notification {

@@ -11,6 +11,7 @@ use crate::{
     access,
     account::{Account, PAGE, UNIT, frame},
     cspace,
+    frames::Frames,
     place::COVERED,
     region::{Chunk, Region},
     space::{ARENA_BYTES, WASM_PAGE},
@@ -39,6 +40,8 @@ pub struct Pages {
     memory: usize,
     /// The linear memory, by wasm pages.
     pages: Vec<Page>,
+    /// Where its frames are for devices, as far as these were told.
+    frames: Frames,
     /// What the next growth of the memory is, if not fresh frames.
     pub staged: Option<(Arc<Region>, bool)>,
     /// Where windows were taken away, and the guest may not know: the first wasm page, and how many.
@@ -73,7 +76,7 @@ enum Page {
     /// The guest's own. A slot that is empty is a frame that was not touched yet, and is promised.
     Own(u64),
     /// A window, whose slots hold copies of a region's frames.
-    Window(u64),
+    Window { slots: u64, write: bool },
     /// It was a window. Its slots hold copies of the spare frame, as far as they were touched, and are
     /// empty if it is `clean`.
     Hole { slots: u64, clean: bool },
@@ -101,6 +104,7 @@ impl Pages {
             arena_slots: Vec::from([stack_slots + count as u64]),
             memory: layout.memory,
             pages: Vec::new(),
+            frames: Frames::default(),
             staged: None,
             lost: Vec::new(),
             holes: Vec::new(),
@@ -126,6 +130,7 @@ impl Pages {
     /// Takes back everything that was made.
     pub fn close(&mut self) {
         self.pages.clear();
+        self.frames = Frames::default();
         self.lost.clear();
         self.holes.clear();
         self.kept.clear();
@@ -231,6 +236,28 @@ impl Pages {
         (first..self.memory + end)
             .step_by(PAGE)
             .all(|page| self.touch(page))
+    }
+
+    /// Where a page of the linear memory is for devices; none: they may not use it, or not so. It is there
+    /// afterwards, and stays until it is unmapped as a window or the memory is closed.
+    pub fn physical(&mut self, address: usize, write: bool) -> Option<u64> {
+        let (index, inside) = (address / WASM_PAGE, address % WASM_PAGE / PAGE);
+        let (slots, is_own) = match *self.pages.get(index)? {
+            Page::Own(slots) => (slots, true),
+            Page::Window { write: false, .. } if write => return None,
+            Page::Window { slots, .. } => (slots, false),
+            Page::Hole { .. } => return None,
+        };
+        if let Some(physical) = self.frames.get(index, inside) {
+            return Some(physical);
+        }
+        let slot = slots + inside as u64;
+        if is_own && !self.commit(slot, self.memory + (address & !(PAGE - 1))) {
+            return None;
+        }
+        let physical = cap::Granule::from_bits(slot).frame_get_address().ok()? as u64;
+        self.frames.set(index, inside, physical);
+        Some(physical)
     }
 
     fn ensure_tables(&mut self, end: usize) -> Result<(), Failure> {
@@ -389,10 +416,10 @@ impl Pages {
             let Some(page) = self.pages.get_mut(first + i) else {
                 return false;
             };
-            let (Page::Hole { slots, .. } | Page::Window(slots)) = *page else {
+            let (Page::Hole { slots, .. } | Page::Window { slots, .. }) = *page else {
                 return false;
             };
-            *page = Page::Window(slots);
+            *page = Page::Window { slots, write };
             let mapped = (0..UNIT).try_for_each(|j| {
                 cspace::path(slots + j).copy(&cspace::path(chunk.slots() + j), rights)?;
                 vspace::map(
@@ -411,8 +438,8 @@ impl Pages {
 
     /// Turns windows into holes, and holes into ones that nothing is mapped in.
     fn clear(&mut self, first: usize, count: usize) {
-        for page in self.pages.iter_mut().skip(first).take(count) {
-            let (Page::Window(slots)
+        for (i, page) in self.pages.iter_mut().enumerate().skip(first).take(count) {
+            let (Page::Window { slots, .. }
             | Page::Hole {
                 slots,
                 clean: false,
@@ -424,12 +451,13 @@ impl Pages {
                 // Cannot fail: deleting is always possible, from an empty slot, too.
                 let _ = cspace::path(slot).delete();
             }
+            self.frames.forget(i);
             *page = Page::Hole { slots, clean: true };
         }
     }
 }
 
 /// Maps a frame of the guest's own; its page tables are there.
-fn map_own(slot: u64, page: usize) -> Result<(), Failure> {
+pub fn map_own(slot: u64, page: usize) -> Result<(), Failure> {
     vspace::map(slot, page, CapRights::read_write()).map_err(|_| Failure::Refused("a page"))
 }

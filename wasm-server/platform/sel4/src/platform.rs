@@ -19,7 +19,9 @@ use crate::{
     account::Account,
     clock,
     code::Code,
-    console, cspace, heap,
+    console, cspace,
+    device::{self, Device},
+    heap,
     home::Sel4Home,
     lock::{SpaceLock, WordLock},
     memory::Memories,
@@ -40,6 +42,8 @@ pub struct Sel4 {
     timer: Option<cap::IrqHandler>,
     prio: u8,
     untypeds: Vec<Given>,
+    frames: Vec<DeviceFrame>,
+    irqs: Vec<(ObjectId, cap::IrqHandler)>,
     /// By the number of the guest.
     threads: Mutex<SpaceLock, Vec<Option<Thread>>>,
 }
@@ -49,6 +53,13 @@ struct Given {
     object: ObjectId,
     untyped: cap::Untyped,
     bits: usize,
+}
+
+/// A device frame that the spec gives to the server.
+struct DeviceFrame {
+    object: ObjectId,
+    address: usize,
+    bytes: usize,
 }
 
 /// What the fault thread needs to know about a guest's.
@@ -73,6 +84,8 @@ impl Sel4 {
         };
         let mut timer = None;
         let mut untypeds = Vec::new();
+        let mut frames = Vec::new();
+        let mut irqs = Vec::new();
         for given in &handoff.given {
             let object = ObjectId(given.object);
             match spec.object(object).map(|o| o.kind) {
@@ -84,6 +97,14 @@ impl Sel4 {
                 Some(Kind::Irq { .. }) if is_slot(&server, "timer", object) => {
                     timer = Some(cap::IrqHandler::from_bits(given.cptr));
                 }
+                Some(Kind::Irq { .. }) => {
+                    irqs.push((object, cap::IrqHandler::from_bits(given.cptr)));
+                }
+                Some(Kind::Frame { size_bits, .. }) => frames.push(DeviceFrame {
+                    object,
+                    address: given.vaddr as usize,
+                    bytes: 1 << size_bits,
+                }),
                 _ => {}
             }
         }
@@ -108,6 +129,8 @@ impl Sel4 {
             timer,
             prio: params.prio,
             untypeds,
+            frames,
+            irqs,
             threads: Mutex::new(Vec::new()),
         })
     }
@@ -161,6 +184,7 @@ impl Platform for Sel4 {
     type Lock = WordLock;
     type Home = Sel4Home;
     type Region = Region;
+    type Device = Device;
 
     fn now(&self) -> u64 {
         clock::now()
@@ -265,6 +289,35 @@ impl Platform for Sel4 {
 
     fn write_region(&self, region: &Region, offset: u32, bytes: &[u8]) -> Result<(), Failure> {
         region.write(offset as usize, bytes)
+    }
+
+    fn device(&self, frame: ObjectId, offset: u32, irq: ObjectId) -> Result<Device, Failure> {
+        let end = offset as usize + device::SLOT as usize;
+        let frame = self
+            .frames
+            .iter()
+            .find(|given| given.object == frame && given.address != 0 && end <= given.bytes)
+            .ok_or(Failure::Refused(
+                "its registers, which the server was not given",
+            ))?;
+        let (_, irq) = self
+            .irqs
+            .iter()
+            .find(|given| given.0 == irq)
+            .ok_or(Failure::Refused(
+                "its interrupt, which the server was not given",
+            ))?;
+        // SAFETY: in a page that the root task mapped for good, which the spec says holds the registers of
+        // virtio devices; a spec that says so of something else has the server write to that, as it may.
+        Ok(unsafe { Device::new(frame.address + offset as usize, *irq) })
+    }
+
+    fn interrupt(&self, device: &Device, home: &Sel4Home, bit: u32) -> Result<(), Failure> {
+        device.interrupt(home.notification(), 1 << bit)
+    }
+
+    fn unmask(&self, device: &Device) {
+        device.unmask();
     }
 
     fn usage(&self) -> ServerUsage {

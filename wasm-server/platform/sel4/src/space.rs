@@ -22,17 +22,19 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     alloc::Layout,
+    ops::ControlFlow,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
 use lock_api::Mutex;
 use sel4::{ObjectBlueprint, cap};
-use wasm_server_core::platform::{Failure, MemoryUsage};
+use wasm_server_core::platform::{BadAddress, Extent, Failure, MemoryUsage};
 
 use crate::{
     access,
     account::{Account, PAGE, UNIT},
     arena::Spills,
+    device::Pair,
     lock::{SpaceLock, SpillLock},
     pages::{self, Pages},
     place::{Place, SPAN},
@@ -82,6 +84,8 @@ struct Inner {
     place: Option<Place>,
     /// Where the next view is.
     next_view: usize,
+    /// Pages of virtqueues that are used no more.
+    queue_pages: Vec<Pair>,
 }
 
 impl Space {
@@ -113,6 +117,7 @@ impl Space {
                 pages,
                 place: Some(place),
                 next_view: start + VIEWS,
+                queue_pages: Vec::new(),
             }),
             spills: Mutex::new(Spills::default()),
         })
@@ -127,6 +132,7 @@ impl Space {
     pub fn close(&self) {
         let mut inner = self.inner.lock();
         inner.pages.close();
+        inner.queue_pages.clear();
         inner.place = None;
         drop(inner);
         *self.spills.lock() = Spills::default();
@@ -283,6 +289,71 @@ impl Space {
     /// there afterwards, and the instruction can be tried again.
     pub fn touch(&self, address: usize) -> bool {
         self.inner.lock().pages.touch(address)
+    }
+
+    /// See [`wasm_server_core::platform::Home::translate`].
+    pub fn translate(
+        &self,
+        address: u32,
+        len: u32,
+        write: bool,
+        mut each: impl FnMut(Extent) -> ControlFlow<()>,
+    ) -> Result<(), BadAddress> {
+        let (mut at, end) = (address as usize, address as usize + len as usize);
+        if end > self.size() {
+            return Err(BadAddress);
+        }
+        let mut inner = self.inner.lock();
+        let mut last: Option<Extent> = None;
+        while at < end {
+            let len = (PAGE - at % PAGE).min(end - at);
+            let page = inner.pages.physical(at, write).ok_or(BadAddress)?;
+            let next = Extent {
+                physical: page + (at % PAGE) as u64,
+                len: len as u32,
+            };
+            last = match last {
+                Some(last) if last.physical + u64::from(last.len) == next.physical => Some(Extent {
+                    len: last.len + next.len,
+                    ..last
+                }),
+                Some(whole) if each(whole).is_break() => return Ok(()),
+                _ => Some(next),
+            };
+            at += len;
+        }
+        if let Some(last) = last {
+            let _ = each(last);
+        }
+        Ok(())
+    }
+
+    /// Two pages that the server sees and the guest does not, which are there until the space is closed. What
+    /// is in them is what was there before.
+    pub fn take_queue_pages(&self) -> Result<Pair, Failure> {
+        let mut inner = self.inner.lock();
+        if let Some(pair) = inner.queue_pages.pop() {
+            return Ok(pair);
+        }
+        let start = inner.next_view;
+        if start + WASM_PAGE > self.start + SPAN {
+            return Err(Failure::Exhausted("addresses for a virtqueue"));
+        }
+        let slots = inner.pages.account.take_slots(2)?;
+        inner.pages.account.make_frames(slots, 2)?;
+        inner.pages.ensure_view_tables(start + WASM_PAGE)?;
+        pages::map_own(slots, start)?;
+        pages::map_own(slots + 1, start + PAGE)?;
+        inner.next_view += WASM_PAGE;
+        Ok(Pair { start, slots })
+    }
+
+    /// Keeps them for the next queue.
+    pub fn keep_queue_pages(&self, pair: Pair) {
+        let mut inner = self.inner.lock();
+        if inner.pages.account.is_open() {
+            inner.queue_pages.push(pair);
+        }
     }
 
     /// Grows the arena by at least so many bytes; answers where, and by how many.
