@@ -46,7 +46,7 @@ PROGRAMS := sel4-loader root-task wasm-server
 TEST_PROGRAMS := kernel-tests
 # Guests, one a package of the same name; the last are for tests, and in no image but theirs.
 GUESTS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard guests/demos/*/Cargo.toml guests/bench/*/Cargo.toml)))
-TEST_GUESTS := hostile warden channels cycles library rpc
+TEST_GUESTS := driver hostile warden channels cycles library rpc
 # Packages that are built and tested on the host are Cargo.toml's default-members.
 
 AARCH64 := --target aarch64-unknown-none -Zbuild-std=core,alloc,compiler_builtins \
