@@ -8,16 +8,13 @@
 
 use std::fmt::{self, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::console::{Entry, Level, entries};
-use crate::machine::{Config, Machine, MachineError};
+use crate::machine::{Config, LIMIT, Machine, MachineError};
 
-/// How long a run may take.
-const LIMIT: Duration = Duration::from_secs(300);
 /// The last line of a run.
 const DONE: &str = "done";
 

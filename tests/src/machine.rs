@@ -23,6 +23,12 @@ const QEMU: &str = "qemu-system-aarch64";
 /// Machines at one time: each keeps a processor of the host busy.
 const MAX_MACHINES: usize = 2;
 
+/// How long to wait for what must come, in seconds: only who waits in vain waits as long, so it is enough for a
+/// host that is many times slower than a developer's.
+pub const SECONDS: u64 = 900;
+/// The same.
+pub const LIMIT: Duration = Duration::from_secs(SECONDS);
+
 /// What machine to make.
 #[derive(Clone, Debug)]
 pub struct Config {

@@ -2,15 +2,11 @@
 //! Ten thousand guests, one after the other: what they used is there again when they have ended.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
-
 use system_tests::build::{Build, Kernel};
 use system_tests::console::{Entry, Level, entries};
-use system_tests::machine::{Config, Machine};
+use system_tests::machine::{Config, LIMIT, Machine};
 use system_tests::scratch::Scratch;
 use system_tests::spec;
-
-const LIMIT: Duration = Duration::from_secs(170);
 
 fn is_end(entry: &Entry<'_>) -> bool {
     entry.level == Level::Error || entry.text.contains("nothing is left")

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use system_tests::build::{Build, Kernel};
 use system_tests::console::{Entry, Level, entries};
-use system_tests::machine::{Config, Machine, MachineError};
+use system_tests::machine::{Config, LIMIT, Machine, MachineError};
 use system_tests::scratch::Scratch;
 use system_tests::spec;
 
@@ -84,11 +84,10 @@ fn run() -> Result<String, (MachineError, String)> {
             .all(|c| failed(c.guest))
             .then_some(text.len())
     };
-    let limit = Duration::from_secs(90);
     let served = machine
-        .wait("five failures", limit, all_failed)
+        .wait("five failures", LIMIT, all_failed)
         .and_then(|failed| {
-            machine.wait(SERVING, limit, |text| {
+            machine.wait(SERVING, LIMIT, |text| {
                 let mut later = entries(&text[failed..]);
                 later
                     .find(|e| e.guest == "ping" && e.text.starts_with(SERVING))

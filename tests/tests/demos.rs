@@ -4,15 +4,12 @@
 //! Machines count instructions for time, so a demo prints the same whenever it runs.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
-
 use system_tests::build::{Build, Kernel};
 use system_tests::console::{Entry, Level, entries};
-use system_tests::machine::{Config, Machine};
+use system_tests::machine::{Config, LIMIT, Machine};
 use system_tests::scratch::Scratch;
 use system_tests::spec;
 
-const LIMIT: Duration = Duration::from_secs(60);
 const DEADLINE: &str = "failed: ended: it ran past the deadline of its spec";
 
 /// What a demo printed.

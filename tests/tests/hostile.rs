@@ -5,11 +5,10 @@
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use system_tests::build::{Build, Kernel};
 use system_tests::console::{Level, entries};
-use system_tests::machine::{Config, Machine, MachineError};
+use system_tests::machine::{Config, LIMIT, Machine, MachineError};
 use system_tests::scratch::Scratch;
 use system_tests::spec;
 
@@ -104,14 +103,13 @@ fn run() -> Result<String, (MachineError, String)> {
         ..Config::default()
     };
     let machine = Machine::boot(&image, config).map_err(|e| (e, String::new()))?;
-    let limit = Duration::from_secs(180);
     let done = |text: &str| {
         let summary = text.find(" scenarios, ")?;
         let later = entries(&text[summary..])
             .find(|e| e.guest == "ping" && e.text.starts_with("still serving"));
         later.map(drop)
     };
-    match machine.wait("the warden's end, and the bystanders", limit, done) {
+    match machine.wait("the warden's end, and the bystanders", LIMIT, done) {
         Ok(()) => Ok(machine.end()),
         Err(error) => Err((error, machine.end())),
     }

@@ -6,10 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use system_tests::build::{Build, Kernel};
-use system_tests::machine::{Config, Machine};
+use system_tests::machine::{Config, Machine, SECONDS};
 use system_tests::scratch::Scratch;
-
-const SECONDS: u64 = 120;
 
 /// The tests that each show a defect of the published kernel.
 const DEFECTS: [&str; 4] = [

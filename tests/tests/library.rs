@@ -4,11 +4,10 @@
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use system_tests::build::{Build, Kernel};
 use system_tests::console::{Entry, Level, entries};
-use system_tests::machine::{Config, Machine, MachineError};
+use system_tests::machine::{Config, LIMIT, Machine, MachineError};
 use system_tests::scratch::Scratch;
 use system_tests::spec;
 
@@ -40,8 +39,6 @@ const PROMISES: &[&str] = &[
     "levels",
     "two-mailboxes",
 ];
-
-const LIMIT: Duration = Duration::from_secs(120);
 
 /// What was printed until the guest said that it is done.
 fn log() -> &'static str {

@@ -2,16 +2,17 @@
 //! The default system on other machines and kernels.
 #![forbid(unsafe_code)]
 
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use system_tests::build::{Build, Kernel};
-use system_tests::console::Entry;
-use system_tests::machine::{Config, Machine};
+use system_tests::console::{Console, Entry};
+use system_tests::machine::{Config, LIMIT, Machine, SECONDS};
 use system_tests::scratch::Scratch;
 use system_tests::spec;
-
-/// Enough for a machine that has to share the host.
-const SECONDS: u64 = 90;
 
 /// Boots and waits until ping and pong talk, one of the others has been ended by a trap, and one by its
 /// deadline.
@@ -88,27 +89,53 @@ fn counted_runs_are_the_same() {
     assert_eq!(run(), run());
 }
 
-/// What `make run` does.
+/// What `make run` does, until one leaves.
 #[test]
-fn the_host_tool_runs_an_image() {
+fn the_host_tool_runs_an_image_until_its_user_leaves() {
+    let scratch = Scratch::new();
+    let image = scratch.path("default.elf");
+    let build = Build::from_env();
+    build.image(Kernel::Release, &spec::default_path(), &image);
+    let mut tool = Command::new(&build.atoll)
+        .args(["run", "--icount", "--memory", "256M"])
+        // Ends the machine if this test does not.
+        .args(["--timeout", &SECONDS.to_string()])
+        .arg(&image)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the host tool");
+    let mut output = tool.stdout.take().expect("its output");
+    let console = Arc::new(Console::default());
+    let reader = thread::spawn({
+        let console = console.clone();
+        move || {
+            let mut buffer = [0; 4096];
+            while let Ok(len @ 1..) = output.read(&mut buffer) {
+                console.append(&buffer[..len]);
+            }
+            console.end();
+        }
+    });
+    let checked = console.wait(LIMIT, |text| {
+        text.find("ping: 10000 round trips, checksum ok")
+    });
+    // Ctrl-A X.
+    let mut keys = tool.stdin.take().expect("its input");
+    keys.write_all(b"\x01x").expect("it takes keys");
+    let status = tool.wait().expect("the host tool");
+    reader.join().expect("its output is read");
+    assert!(checked.is_ok(), "{checked:?}:\n{}", console.text());
+    assert!(status.success(), "{status}:\n{}", console.text());
+}
+
+#[test]
+fn the_host_tool_ends_a_machine_when_its_time_is_up() {
     let scratch = Scratch::new();
     let image = scratch.path("default.elf");
     let build = Build::from_env();
     build.image(Kernel::Release, &spec::default_path(), &image);
     let image = image.display().to_string();
-    let output = build.atoll([
-        "run",
-        &image,
-        "--icount",
-        "--memory",
-        "256M",
-        "--timeout",
-        "20",
-    ]);
+    let output = build.atoll(["run", &image, "--timeout", "1"]);
     assert_eq!(output.status.code(), Some(124), "{output:?}");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        text.contains("ping: 10000 round trips, checksum ok"),
-        "{text}"
-    );
 }

@@ -9,12 +9,11 @@ use std::path::PathBuf;
 
 use ed25519_dalek::SigningKey;
 use system_tests::build::{Build, Kernel, Parts};
-use system_tests::machine::{Config, Machine};
+use system_tests::machine::{Config, Machine, SECONDS};
 use system_tests::scratch::Scratch;
 use system_tests::spec::{self, SpecText};
 use wasm_archive::{Archive, Writer};
 
-const SECONDS: u64 = 90;
 /// What wasmtime has in a module behind its version: what it was compiled for, with the length of that.
 const TARGET: &[u8] = b"\x14aarch64-unknown-none";
 

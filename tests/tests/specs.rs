@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use system_tests::build::{Build, Kernel, Parts};
 use system_tests::console::{Entry, entries};
-use system_tests::machine::{Config, Machine};
+use system_tests::machine::{Config, Machine, SECONDS};
 use system_tests::scratch::Scratch;
 use system_tests::spec::SpecText;
-
-const SECONDS: u64 = 90;
 
 /// A running system of this spec; the image is needed no more. It counts instructions for time, so that
 /// times do not depend on how busy the host is.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use system_tests::build::{Build, Kernel};
 use system_tests::console::{Entry, Level, entries};
-use system_tests::machine::{Config, Machine};
+use system_tests::machine::{Config, Machine, SECONDS};
 use system_tests::scratch::Scratch;
 use system_tests::spec;
 
@@ -22,7 +22,7 @@ fn guests_say_what_the_tutorial_prints() {
         ..Config::default()
     };
     let machine = Machine::boot(&image, config).expect("QEMU");
-    machine.expect("ticker: done", 60);
+    machine.expect("ticker: done", SECONDS);
     let text = machine.end();
     let said = |guest: &str| -> Vec<Entry<'_>> {
         // What the server says of them is for developers.

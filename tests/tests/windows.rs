@@ -4,10 +4,8 @@
 #![forbid(unsafe_code)]
 
 use system_tests::build::{Build, Kernel};
-use system_tests::machine::{Config, Machine};
+use system_tests::machine::{Config, Machine, SECONDS};
 use system_tests::scratch::Scratch;
-
-const SECONDS: u64 = 90;
 
 /// What every guest here has: hostcalls, a mailbox at 64, and the line `fine` to say at 8.
 const COMMON: &str = r#"
@@ -75,7 +73,12 @@ fn boot(scratch: &Scratch, guests: &[(&str, &str)]) -> Machine {
     let build = Build::from_env().with_archive_of(scratch, &names);
     let image = scratch.path("windows.elf");
     build.image(Kernel::Release, &spec, &image);
-    Machine::boot(&image, Config::default()).expect("QEMU")
+    // So that who waits for a time has waited until the others are done, however busy the host is.
+    let config = Config {
+        counted: true,
+        ..Config::default()
+    };
+    Machine::boot(&image, config).expect("QEMU")
 }
 
 #[test]
