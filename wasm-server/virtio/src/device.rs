@@ -65,7 +65,7 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
     /// It is none that a guest can have.
     pub fn new<R: Registers>(regs: &R) -> Result<Self, Unsupported> {
         let identity = Identity::ask(regs)?;
-        regs.write(reg::STATUS, Width::Word, 0);
+        halt(regs).map_err(|_| Unsupported::Stuck)?;
         Ok(Self {
             identity,
             status: 0,
@@ -316,17 +316,9 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
         Error::Broken(fault)
     }
 
-    /// Resets the device, waits for it, and lets go of its queues.
+    /// Resets the device and lets go of its queues.
     fn halt<R: Registers>(&mut self, regs: &R) -> Result<(), Error> {
-        regs.write(reg::STATUS, Width::Word, 0);
-        let mut polls = 0;
-        while regs.read(reg::STATUS, Width::Word) != 0 {
-            polls += 1;
-            if polls == RESET_POLLS {
-                return Err(Error::Stuck);
-            }
-            spin_loop();
-        }
+        halt(regs)?;
         for slot in &mut self.slots {
             if let Some(queue) = slot.queue.take() {
                 slot.spare = Some(queue.into_parts());
@@ -521,18 +513,19 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
         memory: &M,
         mut make_queue: impl FnMut() -> Result<Q, E>,
     ) -> Result<(), Error<E>> {
-        const STAGE: u32 = status::FEATURES_OK | status::DRIVER_OK | status::DEVICE_NEEDS_RESET;
-        if self.status & STAGE != status::FEATURES_OK {
-            return Err(match self.status & status::DEVICE_NEEDS_RESET {
-                0 => Error::InvalidValue,
-                _ => Error::NeedsReset,
-            });
-        }
         let queue = self.queue_sel;
         let size = self.queue_size(queue);
+        let status = self.status;
         let slot = self.slot_mut(queue).ok_or(Error::InvalidValue)?;
         if slot.queue.is_some() {
             return Err(Error::Busy);
+        }
+        if status & status::DEVICE_NEEDS_RESET != 0 {
+            return Err(Error::NeedsReset);
+        }
+        // Features first, and nothing is added once the device is driven (virtio 1.2, 3.1.1).
+        if status & (status::FEATURES_OK | status::DRIVER_OK) != status::FEATURES_OK {
+            return Err(Error::InvalidValue);
         }
         let guest_size = u16::try_from(slot.size)
             .ok()
@@ -566,6 +559,18 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
         }
         Ok(())
     }
+}
+
+/// Resets the device and waits for it.
+fn halt<R: Registers>(regs: &R) -> Result<(), Error> {
+    regs.write(reg::STATUS, Width::Word, 0);
+    for _ in 0..RESET_POLLS {
+        if regs.read(reg::STATUS, Width::Word) == 0 {
+            return Ok(());
+        }
+        spin_loop();
+    }
+    Err(Error::Stuck)
 }
 
 /// Whether a bit was set just now.

@@ -20,9 +20,9 @@ use crate::{
 /// Physical memory, as a device reaches it.
 pub trait Physical {
     /// Copies out.
-    fn load(&self, at: u64, out: &mut [u8]);
+    fn fetch(&self, at: u64, out: &mut [u8]);
     /// Copies in.
-    fn store(&self, at: u64, bytes: &[u8]);
+    fn deposit(&self, at: u64, bytes: &[u8]);
 }
 
 /// What a device is.
@@ -171,7 +171,7 @@ impl<P: Physical> Fake<P> {
 
     fn load16(&self, at: u64) -> u16 {
         let mut out = [0; 2];
-        self.physical.load(at, &mut out);
+        self.physical.fetch(at, &mut out);
         u16::from_le_bytes(out)
     }
 
@@ -182,7 +182,8 @@ impl<P: Physical> Fake<P> {
     /// Says whether it wants to be notified.
     pub fn want_notifications(&self, queue: usize, wants: bool) {
         if let Some([_, _, used]) = self.rings(queue) {
-            self.physical.store(used, &u16::from(!wants).to_le_bytes());
+            self.physical
+                .deposit(used, &u16::from(!wants).to_le_bytes());
         }
     }
 
@@ -199,7 +200,7 @@ impl<P: Physical> Fake<P> {
             }
             let mut bytes = [0; 16];
             self.physical
-                .load(table + 16 * u64::from(index), &mut bytes);
+                .fetch(table + 16 * u64::from(index), &mut bytes);
             let word = |i: usize| u32::from_le_bytes([0, 1, 2, 3].map(|j| bytes[4 * i + j]));
             let (flags, next) = (word(3) as u16, (word(3) >> 16) as u16);
             let buffer = Buffer {
@@ -239,21 +240,21 @@ impl<P: Physical> Fake<P> {
     }
 
     /// All that it may read of a chain.
-    pub fn read(&self, chain: &Chain) -> Vec<u8> {
+    pub fn receive(&self, chain: &Chain) -> Vec<u8> {
         let mut out = Vec::new();
         for buffer in chain.buffers.iter().filter(|buffer| !buffer.write) {
             let start = out.len();
             out.resize(start + buffer.len as usize, 0);
-            self.physical.load(buffer.at, &mut out[start..]);
+            self.physical.fetch(buffer.at, &mut out[start..]);
         }
         out
     }
 
     /// Writes to the chain's buffers, as much as there is room for.
-    pub fn write(&self, chain: &Chain, mut bytes: &[u8]) {
+    pub fn answer(&self, chain: &Chain, mut bytes: &[u8]) {
         for buffer in chain.buffers.iter().filter(|buffer| buffer.write) {
             let here = bytes.len().min(buffer.len as usize);
-            self.physical.store(buffer.at, &bytes[..here]);
+            self.physical.deposit(buffer.at, &bytes[..here]);
             bytes = &bytes[here..];
         }
     }
@@ -266,8 +267,8 @@ impl<P: Physical> Fake<P> {
         let size = self.size(queue);
         let at = self.state().queues[queue].used;
         let entry = used + 4 + 8 * u64::from(at % size);
-        self.physical.store(entry, &id.to_le_bytes());
-        self.physical.store(entry + 4, &len.to_le_bytes());
+        self.physical.deposit(entry, &id.to_le_bytes());
+        self.physical.deposit(entry + 4, &len.to_le_bytes());
         self.set_used(queue, at.wrapping_add(1));
         let wants = self.load16(available) & 1 == 0;
         if wants {
@@ -280,7 +281,7 @@ impl<P: Physical> Fake<P> {
     pub fn set_used(&self, queue: usize, index: u16) {
         if let Some([_, _, used]) = self.rings(queue) {
             self.state().queues[queue].used = index;
-            self.physical.store(used + 2, &index.to_le_bytes());
+            self.physical.deposit(used + 2, &index.to_le_bytes());
         }
     }
 
@@ -320,7 +321,11 @@ impl<P: Physical> Fake<P> {
                 _ => 0,
             },
             reg::QUEUE_NUM_MAX => self.model.sizes.get(sel).copied().unwrap_or(0),
-            reg::QUEUE_READY => state.queues.get(sel).is_some_and(|queue| queue.ready).into(),
+            reg::QUEUE_READY => state
+                .queues
+                .get(sel)
+                .is_some_and(|queue| queue.ready)
+                .into(),
             reg::INTERRUPT_STATUS => state.interrupt,
             reg::STATUS => state.status,
             reg::CONFIG_GENERATION => state.generation,
@@ -358,7 +363,10 @@ impl<P: Physical> Registers for Fake<P> {
         let is_live = state.status & status::DRIVER_OK != 0;
         let sel = state.queue_sel as usize;
         let mut complain = |what: &str| {
-            let text = format!("{what}: {value:#x} to {offset:#x} in status {:#x}", state.status);
+            let text = format!(
+                "{what}: {value:#x} to {offset:#x} in status {:#x}",
+                state.status
+            );
             state.complaints.push(text);
         };
         let (address, low) = match offset {

@@ -56,6 +56,9 @@ pub enum Unsupported {
     /// A device of before virtio 1.0.
     #[error("the device does not offer VIRTIO_F_VERSION_1")]
     Legacy,
+    /// It does not complete a reset.
+    #[error("the device does not complete its reset")]
+    Stuck,
 }
 
 impl Identity {

@@ -47,16 +47,22 @@
 )]
 
 extern crate alloc;
+#[cfg(any(test, feature = "fake"))]
+extern crate std;
 
 mod access;
 mod chain;
 mod device;
 mod error;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 mod identity;
 mod queue;
 mod real;
 pub mod register;
 mod rings;
+#[cfg(test)]
+mod tests;
 
 pub use access::{BadAddress, Extent, GuestMemory, Page, QueueMemory, Registers, Width};
 pub use chain::MAX_CHAIN;

@@ -4,9 +4,6 @@
 
 mod devices;
 mod drivers;
-mod fuzz;
-mod honest;
-mod hostile;
-mod lying;
 mod machine;
 mod registers;
+mod ring;

@@ -30,10 +30,9 @@ pub struct Memory {
 
 impl Memory {
     fn new() -> Rc<Self> {
-        // Something in every byte.
-        let bytes = (0..FRAMES * u64::from(PAGE)).map(|i| (i ^ i >> 8 ^ 0x5a) as u8);
         Rc::new(Self {
-            bytes: RefCell::new(bytes.collect()),
+            // Something that shows where it is missing.
+            bytes: RefCell::new(vec![0x5a; FRAMES as usize * PAGE as usize]),
             accesses: Cell::new(0),
             dma: RefCell::default(),
         })
@@ -65,15 +64,15 @@ impl Memory {
 }
 
 impl Physical for Rc<Memory> {
-    fn load(&self, at: u64, out: &mut [u8]) {
+    fn fetch(&self, at: u64, out: &mut [u8]) {
         let start = Memory::index(at);
         self.dma.borrow_mut().push((at, out.len(), false));
         out.copy_from_slice(&self.bytes.borrow()[start..start + out.len()]);
     }
 
-    fn store(&self, at: u64, bytes: &[u8]) {
+    fn deposit(&self, at: u64, bytes: &[u8]) {
         self.dma.borrow_mut().push((at, bytes.len(), true));
-        Memory::store(self, at, bytes);
+        self.store(at, bytes);
     }
 }
 
