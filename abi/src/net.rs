@@ -398,6 +398,13 @@ impl Local {
     }
 }
 
+impl From<u16> for Local {
+    /// This port of any address.
+    fn from(port: u16) -> Self {
+        Self::port(port)
+    }
+}
+
 impl From<SocketAddr> for Local {
     /// An address that is unspecified is any one.
     fn from(at: SocketAddr) -> Self {

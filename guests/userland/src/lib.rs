@@ -57,6 +57,8 @@ pub mod handle;
 pub mod introspect;
 pub mod log;
 #[cfg(not(loom))]
+pub mod net;
+#[cfg(not(loom))]
 pub mod port;
 pub mod process;
 #[cfg(not(loom))]

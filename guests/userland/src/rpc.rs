@@ -70,3 +70,7 @@ pub use connection::Caller;
 pub use error::{CallError, ConnectError, Refusal, ServeError};
 pub use request::{Request, Requests};
 pub use server::{Limits, Server};
+
+pub(crate) use owned::Owned;
+#[cfg(all(test, not(loom)))]
+pub(crate) use tests::meet;

@@ -4,7 +4,7 @@
 use crate::{Pid, handle::Capability as _, shm::Region};
 
 /// A region of a connection. It is to be dropped behind what lies in it.
-pub(super) struct Owned(pub Region);
+pub(crate) struct Owned(pub Region);
 
 impl Owned {
     /// Whether a process lives and holds the region, too.

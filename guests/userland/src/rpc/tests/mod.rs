@@ -11,6 +11,8 @@ use core::{
     time::Duration,
 };
 
+use serde::{Serialize, de::DeserializeOwned};
+
 use super::{
     knock::Link,
     owned::Owned,
@@ -95,6 +97,34 @@ where
         assert!(self.hand_in(region, pid));
         (writer, reader, region)
     }
+}
+
+/// A client of the process with this id, and a service behind it: for the tests of what stands on this. The second
+/// is to be called at the end of the service.
+pub(crate) fn meet<Q, R, F>(
+    world: &World,
+    pid: u32,
+    work: impl Fn(Q, Caller) -> F + 'static,
+) -> (Client<Q, R>, Box<dyn FnOnce()>)
+where
+    Q: Serialize + DeserializeOwned + 'static,
+    R: Serialize + DeserializeOwned + 'static,
+    F: Future<Output = Option<R>> + 'static,
+{
+    let limits = Limits {
+        calls: 64,
+        ..Limits::default()
+    };
+    let hall = Rc::new(Hall::new(limits, Pid(SERVICE)));
+    let region = world.region(PAGE);
+    let owned = |pid| Owned(Region::from_handle(world.handle(region, pid)));
+    let mut link = Link::over(&world.place(region, pid), owned(pid), Pid(SERVICE), "").unwrap();
+    let place = world.place(region, SERVICE);
+    let connection = hall.welcome(&place, owned(SERVICE), Pid(pid), 1).unwrap();
+    hall.begin(connection, &Rc::new(work));
+    let welcome = link.try_welcome().unwrap().unwrap();
+    let client = Client::over(link, welcome.limit as usize);
+    (client, Box::new(move || hall.close_all()))
 }
 
 /// What the service of most tests does: waits as many milliseconds, and answers the square.
