@@ -10,6 +10,7 @@ pub mod fault;
 pub mod grants;
 pub mod plan;
 pub mod problem;
+pub mod registers;
 pub mod untyped;
 
 /// Most process servers in one system.

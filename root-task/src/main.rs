@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 mod console;
+mod devices;
 mod invoke;
 mod objects;
 mod parts;
@@ -26,6 +27,7 @@ use root_task::untyped::{Block, Pool};
 use sel4_root_task::root_task;
 
 use crate::console::println;
+use crate::devices::Devices;
 use crate::invoke::Slots;
 use crate::objects::{Memory, Objects};
 use crate::payload::Payload;
@@ -37,6 +39,7 @@ struct System {
     payload: Payload,
     objects: Objects,
     scratch: raw::Scratch,
+    devices: Devices,
     /// Slot of the endpoint that takes all servers' faults.
     fault_endpoint: usize,
 }
@@ -71,6 +74,7 @@ fn boot(bootinfo: &sel4::BootInfoPtr) -> Result<(System, Vec<Server, MAX_SERVERS
         spec.iter().count()
     );
 
+    let devices = Devices::map(&spec, &objects, windows)?;
     let mut servers = Vec::new();
     for (id, object) in spec.iter() {
         if let Kind::WasmServer(parameters) = &object.kind {
@@ -87,6 +91,7 @@ fn boot(bootinfo: &sel4::BootInfoPtr) -> Result<(System, Vec<Server, MAX_SERVERS
         payload,
         objects,
         scratch,
+        devices,
         fault_endpoint,
     };
     for (index, server) in servers.iter_mut().enumerate() {

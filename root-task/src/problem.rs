@@ -88,6 +88,17 @@ pub enum Problem {
     TwoBadges(&'static str),
     /// More than the message to the server has room for.
     TooManyGrants,
+    /// Virtio devices in more pages than the root task has windows for, which is this many.
+    TooManyRegisterPages(usize),
+    /// A virtio device that does not stop.
+    DeviceRuns {
+        /// The frame of its registers.
+        page: &'static str,
+        /// Where in the frame they are.
+        offset: u32,
+        /// Its status.
+        status: u32,
+    },
     /// More servers than there are tables for.
     TooManyServers,
     /// Something does not fit where it belongs in the server's VSpace.
@@ -255,6 +266,19 @@ impl fmt::Display for Problem {
                     crate::grants::MAX_GRANTS
                 )
             }
+            Self::TooManyRegisterPages(most) => write!(
+                f,
+                "is in one page of registers more than the {most} there is room for"
+            ),
+            Self::DeviceRuns {
+                page,
+                offset,
+                status,
+            } => write!(
+                f,
+                "the virtio device at `{page}` + {offset:#x} was reset and has not stopped (status \
+                 {status:#x}): it may still write to memory"
+            ),
             Self::TooManyServers => write!(
                 f,
                 "is one server more than the {} there is room for",

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The root task's unsafe code: reading what lies behind its own image, a window for writing to frames
-//! that it maps nowhere else, and the UART's registers.
+//! that it maps nowhere else, and the registers of the UART and of virtio devices.
 #![allow(unsafe_code)]
 
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use capdl::blob::VIRTIO_SLOT;
 use root_task::plan::PAGE;
 use root_task::problem::Problem;
+use root_task::registers;
 use sel4::cap_type::Granule;
 use sel4::{CapRights, VmAttributes};
 use sel4_ext::FrameCacheExt;
@@ -172,4 +174,49 @@ fn uart_store(offset: usize, value: u32) {
     // SAFETY: both callers run after `start_uart` has mapped the registers, for good; none of these
     // registers makes the device touch memory.
     unsafe { uart_register(offset).write_volatile(value) }
+}
+
+/// A page of virtio devices' registers, mapped for good.
+pub struct RegisterPage {
+    vaddr: usize,
+}
+
+/// Maps a frame of virtio devices' registers in the window with this number.
+pub fn map_registers(
+    frame: usize,
+    window: usize,
+    _windows: RootWindows,
+) -> Result<RegisterPage, Problem> {
+    let vaddr = RootWindows::registers(window);
+    cap::<Granule>(frame)
+        .frame_map(
+            own_vspace(),
+            vaddr,
+            CapRights::read_write(),
+            VmAttributes::EXECUTE_NEVER,
+        )
+        .map_err(refused("map registers of virtio devices for the root task"))?;
+    Ok(RegisterPage { vaddr })
+}
+
+impl RegisterPage {
+    fn register(&self, slot: usize, register: usize) -> *mut u32 {
+        let offset = slot * VIRTIO_SLOT as usize + register;
+        assert!(slot < registers::SLOTS && register < VIRTIO_SLOT as usize);
+        ptr::with_exposed_provenance_mut(self.vaddr + offset)
+    }
+}
+
+impl registers::Page for RegisterPage {
+    fn read(&mut self, slot: usize, register: usize) -> u32 {
+        // SAFETY: `register` answers an address in the page that `map_registers` has mapped, for good;
+        // magic value and status are aligned, and reading them has no effect on the device.
+        unsafe { self.register(slot, register).read_volatile() }
+    }
+
+    fn reset(&mut self, slot: usize) {
+        // SAFETY: as in `read`. This is all that is ever written, and it makes a device use less
+        // memory, never more; the server that drove it is stopped.
+        unsafe { self.register(slot, registers::STATUS).write_volatile(0) }
+    }
 }

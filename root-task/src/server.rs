@@ -167,10 +167,17 @@ impl Server {
     }
 
     /// Takes back everything it was made of and everything it was given, and whatever it made of that.
-    pub fn take_back(&mut self, system: &System) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// What it had must not be used for anything else: the kernel kept some of it, or a device may still
+    /// write to it. What can be taken back is.
+    pub fn take_back(&mut self, system: &mut System) -> Result<(), Failure> {
         let file = system.spec.file;
         self.tcb = None;
         self.pages.clear();
+        // Before any memory is taken back; no thread of the server runs while this one does. Whatever
+        // comes of it, the server must stop.
+        let stopped = system.devices.stop(&system.spec, &self.grants);
         // The memory it was given first: threads that it made are in there, and would fault once their
         // VSpace is gone.
         for grant in &self.grants {
@@ -194,7 +201,8 @@ impl Server {
             taken().map_err(|problem| grant.failure(file, problem))?;
         }
         revoke(self.fabric, "take back what the server was made of")
-            .map_err(|problem| self.failure(file, problem))
+            .map_err(|problem| self.failure(file, problem))?;
+        stopped
     }
 
     /// The 64-bit word at an address of its program or stack, if that is aligned and mapped.

@@ -38,7 +38,7 @@ fn restart(index: usize, server: &mut Server, system: &mut System) {
     if let Err(failure) = server.take_back(system) {
         println!("{failure}");
         println!(
-            "root task: server `{}` is not started again: it still has some of its memory",
+            "root task: server `{}` is not started again: its memory is not free",
             server.name
         );
         return;

@@ -23,7 +23,24 @@ impl RootWindows {
     /// Where the UART is mapped.
     pub const UART: usize = Self::START;
     const SCRATCH: usize = Self::START + 0x1_0000;
+    /// Where the first page of virtio devices' registers is mapped.
+    const REGISTERS: usize = Self::START + 0x2_0000;
+    /// From one window to the next: a stray access hits nothing.
+    const STEP: usize = 0x1_0000;
+    /// Most pages of virtio devices' registers.
+    pub const REGISTER_PAGES: usize = 16;
+
+    /// Where the page of registers with this number is mapped.
+    pub const fn registers(number: usize) -> usize {
+        assert!(number < Self::REGISTER_PAGES);
+        Self::REGISTERS + number * Self::STEP
+    }
 }
+
+// All of them are below one table of the last level.
+const _: () = assert!(
+    RootWindows::registers(RootWindows::REGISTER_PAGES - 1) < RootWindows::START + (2 << 20)
+);
 
 /// Makes the page tables for the root task's windows.
 pub fn root_tables(memory: &mut Memory) -> Result<RootWindows, Problem> {
