@@ -4,6 +4,8 @@
 
 mod devices;
 mod drivers;
+mod fuzz;
+mod honest;
 mod machine;
 mod registers;
 mod ring;
