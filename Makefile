@@ -11,6 +11,12 @@ SPEC ?= capdl/specs/default.cdl
 KERNEL ?= release
 # An installed seL4 kernel to use in place of the one built here.
 SEL4_PREFIX ?=
+# What the machine of `make run` has; `atoll run --help` has more, such as --disk.
+RUN_FLAGS ?= --net --rng
+# The port of this host that leads to the machine's port 80 (default: the first free one from 8080 on), and the
+# address of this host that it is at (default: 127.0.0.1).
+HTTP_PORT ?=
+LISTEN ?=
 # How long to fuzz, and what the inputs follow from.
 SECONDS ?= 60
 SEED ?= 1
@@ -84,6 +90,8 @@ help:
 	@echo 'make clean    remove what was built'
 	@echo
 	@echo 'SPEC=FILE          the system to boot (default: $(SPEC))'
+	@echo 'HTTP_PORT=N        the port of this host that leads to port 80 of the machine'
+	@echo 'RUN_FLAGS=...      what the machine has (default: $(RUN_FLAGS))'
 	@echo 'KERNEL=debug       a kernel that prints and checks its assertions'
 	@echo 'SEL4_PREFIX=DIR    an installed seL4 kernel in place of the one built here'
 	@echo
@@ -150,7 +158,7 @@ atoll-image = $(ATOLL) image --spec $(1) --kernel $(KERNEL_FILE) --loader $(PROG
 	--archive $(ARCHIVE) --key $(PUBLIC_KEY) --modules $(GUEST_DIR)
 
 run: $(IMAGE)
-	@$(ATOLL) run $(IMAGE:$(CURDIR)/%=%)
+	@$(ATOLL) run $(RUN_FLAGS) $(HTTP_PORT:%=--forward %:80) $(LISTEN:%=--listen %) $(IMAGE:$(CURDIR)/%=%)
 
 # ---- Measuring
 
