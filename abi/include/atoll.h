@@ -130,6 +130,10 @@ enum atoll_error {
     ATOLL_ERROR_OUT_OF_RANGE = 24,
     /** More than the caller may give. */
     ATOLL_ERROR_TOO_LARGE = 25,
+    /** The virtqueue is broken. */
+    ATOLL_ERROR_BAD_QUEUE = 26,
+    /** The device failed. */
+    ATOLL_ERROR_DEVICE_FAILED = 27,
 };
 
 /** The error of an answer, a number of atoll_error; 0 if it is a value. */
@@ -168,6 +172,8 @@ static inline const char *atoll_error_text(uint32_t error)
     case ATOLL_ERROR_ENDED: return "the process has ended";
     case ATOLL_ERROR_OUT_OF_RANGE: return "the range is not inside the region";
     case ATOLL_ERROR_TOO_LARGE: return "more than the caller may give";
+    case ATOLL_ERROR_BAD_QUEUE: return "the virtqueue is broken";
+    case ATOLL_ERROR_DEVICE_FAILED: return "the device failed";
     default: return "unknown error";
     }
 }
@@ -207,6 +213,8 @@ enum atoll_group {
     ATOLL_GROUP_CONSOLE = 1024,
     /** The calls of atoll::introspect. */
     ATOLL_GROUP_INTROSPECT = 2048,
+    /** The calls of atoll::device. */
+    ATOLL_GROUP_DEVICES = 4096,
 };
 
 /** Where a process is in its life. */
@@ -237,6 +245,8 @@ enum atoll_kind {
     ATOLL_KIND_SESSION = 2,
     /** A service. */
     ATOLL_KIND_SERVICE = 3,
+    /** A virtio device. */
+    ATOLL_KIND_DEVICE = 4,
 };
 
 /** What happened to a handle. */
@@ -943,6 +953,52 @@ int64_t atoll_introspect_holdings(const void *request, uint32_t len, void *reply
 /** What the server uses. Request: nothing. Reply: SystemInfo. */
 ATOLL_IMPORT("atoll::introspect", "system")
 int64_t atoll_introspect_system(const void *request, uint32_t len, void *reply);
+
+/* ---- atoll::device: needs the grant devices */
+
+/**
+ * Reads `width` bytes (1, 2 or 4) at `offset` of the device's registers, which are laid out as in
+ * virtio 1.2, 4.2.2 (MMIO, version 2). Needs the right to read. Answers: u32.
+ */
+ATOLL_IMPORT("atoll::device", "read")
+int64_t atoll_device_read(atoll_handle device, uint32_t offset, uint32_t width);
+
+/**
+ * Writes `width` bytes there. Addresses of queues, and in descriptors, are addresses in the
+ * guest's memory. A status of 0 resets the device: it has stopped to use any memory when this
+ * returns. Needs the right to write.
+ */
+ATOLL_IMPORT("atoll::device", "write")
+int64_t atoll_device_write(atoll_handle device, uint32_t offset, uint32_t width, uint32_t value);
+
+/**
+ * Hands the device what is available in the queue, as writing `QueueNotify` does. Needs the right
+ * to write.
+ */
+ATOLL_IMPORT("atoll::device", "kick")
+int64_t atoll_device_kick(atoll_handle device, uint32_t queue);
+
+/**
+ * Answers the interrupt status, acknowledges it, lets the next interrupt come, and brings the used
+ * rings in the guest's memory up to date. Needs the right to write. Answers: u32.
+ */
+ATOLL_IMPORT("atoll::device", "ack")
+int64_t atoll_device_ack(atoll_handle device);
+
+/**
+ * Has `task` put into the mailbox whenever the device interrupts. Until then nobody is told. Needs
+ * the right to write.
+ */
+ATOLL_IMPORT("atoll::device", "listen")
+int64_t atoll_device_listen(atoll_handle device, uint32_t task);
+
+/**
+ * Sleeps until a used ring that was up to date has something new for this queue, or the clock
+ * reaches `deadline` (all ones: never); answers whether it has. For drivers that would poll the
+ * ring. Needs the right to write. Answers: bool.
+ */
+ATOLL_IMPORT("atoll::device", "wait")
+int64_t atoll_device_wait(atoll_handle device, uint32_t queue, uint64_t deadline);
 
 #ifdef __cplusplus
 }
