@@ -6,6 +6,7 @@ mod devices;
 mod drivers;
 mod fuzz;
 mod honest;
+mod hostile;
 mod machine;
 mod registers;
 mod ring;
