@@ -7,6 +7,7 @@ mod drivers;
 mod fuzz;
 mod honest;
 mod hostile;
+mod lying;
 mod machine;
 mod registers;
 mod ring;
