@@ -48,7 +48,7 @@ typedef uint64_t atoll_timer;
 #define ATOLL_MAX_REPLY UINT32_C(1024)
 /** Most wasm pages of one region. */
 #define ATOLL_MAX_REGION_PAGES UINT32_C(1024)
-/** Most bytes of one call of `entropy::fill`, `shm::read` and `shm::write`. */
+/** Most bytes of one call of `entropy::fill`, `entropy_source::feed`, `shm::read` and `shm::write`. */
 #define ATOLL_MAX_TRANSFER UINT32_C(65536)
 /** The deadline that never comes. */
 #define ATOLL_NEVER UINT64_C(0xffffffffffffffff)
@@ -215,6 +215,8 @@ enum atoll_group {
     ATOLL_GROUP_INTROSPECT = 2048,
     /** The calls of atoll::device. */
     ATOLL_GROUP_DEVICES = 4096,
+    /** The calls of atoll::entropy_source. */
+    ATOLL_GROUP_ENTROPY_SOURCE = 8192,
 };
 
 /** Where a process is in its life. */
@@ -999,6 +1001,16 @@ int64_t atoll_device_listen(atoll_handle device, uint32_t task);
  */
 ATOLL_IMPORT("atoll::device", "wait")
 int64_t atoll_device_wait(atoll_handle device, uint32_t queue, uint64_t deadline);
+
+/* ---- atoll::entropy_source: needs the grant entropy_source */
+
+/**
+ * Mixes `len` bytes at `bytes`, of a device that has unpredictable ones, into the server's
+ * generator. What it was seeded from before stays in it, so no bytes make it worse. Once it was
+ * fed 32, `entropy::source` answers `Device`.
+ */
+ATOLL_IMPORT("atoll::entropy_source", "feed")
+int64_t atoll_entropy_source_feed(uint32_t bytes, uint32_t len);
 
 #ifdef __cplusplus
 }

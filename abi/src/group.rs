@@ -53,6 +53,8 @@ groups! {
     Introspect Some("introspect");
     /// Devices that the guest owns.
     Devices Some("devices");
+    /// Feeding the generator that unpredictable bytes come from.
+    EntropySource Some("entropy_source");
 }
 
 impl Group {

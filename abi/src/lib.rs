@@ -46,7 +46,7 @@ constants! {
     MAX_REPLY: u32 = 1024;
     /// Most wasm pages of one region.
     MAX_REGION_PAGES: u32 = 1024;
-    /// Most bytes of one call of `entropy::fill`, `shm::read` and `shm::write`.
+    /// Most bytes of one call of `entropy::fill`, `entropy_source::feed`, `shm::read` and `shm::write`.
     MAX_TRANSFER: u32 = 65536;
     /// The deadline that never comes.
     NEVER: u64 = u64::MAX;

@@ -186,6 +186,8 @@ macro_rules! for_each_hostcall {
                 scalar {
                     /// The processor's cycle counter; instructions, where the machine counts those.
                     fn cycles() -> u64;
+                    /// Instructions that the processor has executed for everybody since somebody first asked, modulo 2^32 and without the time it slept; 0 where it does not count them.
+                    fn instructions() -> u32;
                     /// Does nothing: what a scalar call costs.
                     fn nothing() -> ();
                 }
@@ -216,6 +218,13 @@ macro_rules! for_each_hostcall {
                     fn listen(device: Handle, task: u32) -> ();
                     /// Sleeps until a used ring that was up to date has something new for this queue, or the clock reaches `deadline` (all ones: never); answers whether it has. For drivers that would poll the ring. Needs the right to write.
                     fn wait(device: Handle, queue: u32, deadline: u64) -> bool;
+                }
+                message {}
+            }
+            group EntropySource entropy_source "atoll::entropy_source" {
+                scalar {
+                    /// Mixes `len` bytes at `bytes`, of a device that has unpredictable ones, into the server's generator. What it was seeded from before stays in it, so no bytes make it worse. Once it was fed 32, `entropy::source` answers `Device`.
+                    fn feed(bytes: u32, len: u32) -> ();
                 }
                 message {}
             }

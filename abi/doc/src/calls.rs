@@ -32,6 +32,22 @@ pub(crate) fn module(group: Group) -> &'static str {
     of_group(group).next().map_or("", |call| call.module)
 }
 
+/// Errors of whatever a guest does with a device.
+const DEVICE_ERRORS: &[Error] = &[
+    Error::InvalidArgument,
+    Error::Busy,
+    Error::DeviceFailed,
+    Error::TooMany,
+];
+/// Errors where virtqueues are looked at as well.
+const QUEUE_ERRORS: &[Error] = &[
+    Error::InvalidArgument,
+    Error::Busy,
+    Error::DeviceFailed,
+    Error::TooMany,
+    Error::BadQueue,
+];
+
 /// What budgets, limits and tables, or the nature of a call, add to the errors that follow from its form.
 const FURTHER: &[(Group, &str, &[Error])] = &[
     (
@@ -153,6 +169,24 @@ const FURTHER: &[(Group, &str, &[Error])] = &[
     ),
     (Group::Singletons, "watch", &[Error::TooManyListeners]),
     (Group::Entropy, "fill", &[Error::InvalidArgument]),
+    (Group::EntropySource, "feed", &[Error::InvalidArgument]),
+    (Group::Devices, "read", DEVICE_ERRORS),
+    (
+        Group::Devices,
+        "write",
+        &[
+            Error::InvalidArgument,
+            Error::Busy,
+            Error::DeviceFailed,
+            Error::TooMany,
+            Error::BadQueue,
+            Error::NoMemory,
+        ],
+    ),
+    (Group::Devices, "kick", QUEUE_ERRORS),
+    (Group::Devices, "ack", QUEUE_ERRORS),
+    (Group::Devices, "listen", DEVICE_ERRORS),
+    (Group::Devices, "wait", QUEUE_ERRORS),
     (Group::Introspect, "process", &[Error::NotFound]),
     (Group::Introspect, "holdings", &[Error::NotFound]),
 ];

@@ -51,6 +51,7 @@ pub mod channel;
 pub mod console;
 pub mod device;
 pub mod entropy;
+pub mod entropy_source;
 pub mod exit;
 pub mod future;
 pub mod handle;

@@ -198,6 +198,7 @@ const IS_PUBLIC_MODULE: &[&str] = &[
     "console",
     "device",
     "entropy",
+    "entropy_source",
     "exit",
     "future",
     "handle",

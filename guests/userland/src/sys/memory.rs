@@ -4,7 +4,7 @@
 use atoll_abi::{Error, Handle, Level, Rights};
 
 use super::{
-    calls::{console, device, entropy, guest, log, shm, wake},
+    calls::{console, device, entropy, entropy_source, guest, log, shm, wake},
     shared::Shared,
 };
 use crate::wake::RING;
@@ -104,6 +104,13 @@ pub(crate) fn fill(buffer: &mut [u8]) -> Result<(), Error> {
     let (address, len) = output(buffer);
     // SAFETY: the call writes `len` bytes at `address`, and the buffer is ours alone.
     unsafe { entropy::fill(address, len) }
+}
+
+/// Mixes the bytes into the server's generator.
+pub(crate) fn feed(bytes: &[u8]) -> Result<(), Error> {
+    let (address, len) = input(bytes);
+    // SAFETY: the call reads `len` bytes at `address`.
+    unsafe { entropy_source::feed(address, len) }
 }
 
 /// Writes a line of the log.

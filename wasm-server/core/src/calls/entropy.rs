@@ -7,7 +7,6 @@ use wasmtime::Caller;
 use super::{Answer, me};
 use crate::{
     context::Context,
-    entropy::Generator,
     platform::{Home, Platform},
 };
 
@@ -36,6 +35,6 @@ pub(crate) fn fill<P: Platform>(
     Ok(())
 }
 
-pub(crate) fn source<P: Platform>(_: &mut Caller<'_, Context<P>>) -> Answer<EntropySource> {
-    Ok(Generator::source())
+pub(crate) fn source<P: Platform>(caller: &mut Caller<'_, Context<P>>) -> Answer<EntropySource> {
+    Ok(me(caller).server.random.lock().source())
 }

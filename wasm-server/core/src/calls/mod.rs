@@ -8,6 +8,7 @@
 pub(crate) mod console;
 pub(crate) mod device;
 pub(crate) mod entropy;
+pub(crate) mod entropy_source;
 pub(crate) mod guest;
 pub(crate) mod handle;
 pub(crate) mod introspect;
