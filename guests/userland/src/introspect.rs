@@ -28,6 +28,24 @@ pub fn cycles() -> u64 {
     calls::introspect::cycles().unwrap_or_default()
 }
 
+/// Instructions that the processor has executed, for this guest and for all others, for the server and for
+/// the kernel, since somebody first asked; modulo 2^32, and without the time it slept. 0 where the machine
+/// does not count them, or without the grant.
+///
+/// ```no_run
+/// use userland::introspect::instructions;
+///
+/// fn measure(work: impl FnOnce()) -> u32 {
+///     let before = instructions();
+///     work();
+///     instructions().wrapping_sub(before)
+/// }
+/// # measure(|| {});
+/// ```
+pub fn instructions() -> u32 {
+    calls::introspect::instructions().unwrap_or_default()
+}
+
 /// A scalar call that does nothing: what one costs.
 ///
 /// ```

@@ -196,6 +196,9 @@ pub trait Platform: Send + Sync + Sized + 'static {
     fn now(&self) -> u64;
     /// The cycle counter.
     fn cycles(&self) -> u64;
+    /// Instructions that were executed since the first call, modulo 2^32, time in which the processor slept not
+    /// counted; 0 where it does not count them.
+    fn instructions(&self) -> u32;
     /// Has [`Platform::serve`] return at this time, or at no time.
     fn arm(&self, deadline: Option<u64>);
     /// Has [`Platform::serve`] return soon.

@@ -10,6 +10,10 @@ use wasmtime::Caller;
 use super::{Answer, me};
 use crate::{context::Context, platform::Platform};
 
+pub(crate) fn instructions<P: Platform>(caller: &mut Caller<'_, Context<P>>) -> Answer<u32> {
+    Ok(me(caller).server.platform.instructions())
+}
+
 pub(crate) fn cycles<P: Platform>(caller: &mut Caller<'_, Context<P>>) -> Answer<u64> {
     Ok(me(caller).server.platform.cycles())
 }

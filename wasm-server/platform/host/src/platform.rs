@@ -66,6 +66,10 @@ impl Platform for Host {
         self.clock.now()
     }
 
+    fn instructions(&self) -> u32 {
+        0
+    }
+
     fn arm(&self, deadline: Option<u64>) {
         self.clock.arm(deadline);
     }

@@ -6,6 +6,7 @@
 //! their own. Their CSpace is one small CNode, the cheapest there is.
 
 mod frame;
+pub mod net;
 mod ring;
 pub mod steps;
 mod thread;

@@ -194,6 +194,10 @@ impl Platform for Sel4 {
         clock::cycles()
     }
 
+    fn instructions(&self) -> u32 {
+        clock::instructions()
+    }
+
     fn arm(&self, deadline: Option<u64>) {
         clock::arm(deadline);
     }
