@@ -50,9 +50,10 @@ say = @echo '==> $(1)'
 # Programs for seL4, one a package of the same name; the last is a root task that tests the kernel.
 PROGRAMS := sel4-loader root-task wasm-server
 TEST_PROGRAMS := kernel-tests
-# Guests, one a package of the same name; the last are for tests, and in no image but theirs.
-GUESTS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard guests/demos/*/Cargo.toml guests/bench/*/Cargo.toml)))
-TEST_GUESTS := driver hostile warden channels cycles library rpc
+# Guests, one a package of the same name: those of the system, which are beside the libraries in guests/, demos
+# and benchmarks. The last are for tests, and in no image but theirs.
+GUESTS := $(notdir $(patsubst %/src/main.rs,%,$(wildcard $(addsuffix /src/main.rs,guests/* guests/demos/* guests/bench/*))))
+TEST_GUESTS := driver hostile warden channels cycles dice library rpc
 # Packages that are built and tested on the host are Cargo.toml's default-members.
 
 AARCH64 := --target aarch64-unknown-none -Zbuild-std=core,alloc,compiler_builtins \
@@ -168,6 +169,8 @@ TESTER := ATOLL=$(ATOLL) ATOLL_KERNELS=$(BUILD)/kernel ATOLL_PROGRAMS=$(PROGRAM_
 
 BENCH_SPEC   := capdl/specs/bench.cdl
 BENCH_IMAGE  := $(BUILD)/bench.elf
+BENCH_NET_SPEC  := capdl/specs/bench-net.cdl
+BENCH_NET_IMAGE := $(BUILD)/bench-net.elf
 # The server that also measures the bare kernel. Cargo puts it where the product's was, and puts that
 # back when it is asked for it.
 BENCH_SERVER := $(BUILD)/bench/wasm-server
@@ -182,9 +185,13 @@ $(BENCH_IMAGE): $(ATOLL) $(KERNEL_FILE) $(filter-out %/wasm-server,$(PROGRAM_FIL
 	$(call say,boot image of $(BENCH_SPEC))
 	@$(call atoll-image,$(BENCH_SPEC),$(BENCH_SERVER)) --out $@
 
-bench: $(BENCH_IMAGE)
+$(BENCH_NET_IMAGE): $(BENCH_IMAGE) $(BENCH_NET_SPEC)
+	$(call say,boot image of $(BENCH_NET_SPEC))
+	@$(call atoll-image,$(BENCH_NET_SPEC),$(BENCH_SERVER)) --out $@
+
+bench: $(BENCH_IMAGE) $(BENCH_NET_IMAGE)
 	$(call say,counting instructions)
-	@$(TESTER) $(CARGO) run --quiet --profile tool -p system-tests --bin bench $(BENCH_IMAGE) $(BUILD)/bench.json
+	@$(TESTER) $(CARGO) run --quiet --profile tool -p system-tests --bin bench $^ $(BUILD)/bench.json
 
 clean:
 	rm -rf $(BUILD) $(CARGO_TARGET_DIR)
