@@ -240,6 +240,7 @@ impl<P: Platform> Device<P> {
                 return Ok(true);
             }
             interrupt(guest, registers, driver)?;
+            driver.is_told = false;
             virtio.ack(registers, memory).map_err(widen)?;
             guest.server.platform.unmask(registers);
             virtio.wait(registers, memory, queue).map_err(widen)
