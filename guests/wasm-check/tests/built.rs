@@ -72,6 +72,26 @@ const GUESTS: &[(&str, &[Group])] = &[
         "logger",
         &[Group::SharedMemory, Group::Wake, Group::Log, Group::Console],
     ),
+    (
+        "http-server",
+        &[Group::SharedMemory, Group::Wake, Group::Time, Group::Log],
+    ),
+    (
+        "fetch",
+        &[Group::SharedMemory, Group::Wake, Group::Time, Group::Log],
+    ),
+    (
+        "net-echo",
+        &[Group::SharedMemory, Group::Wake, Group::Time, Group::Log],
+    ),
+    (
+        "net-ping",
+        &[Group::SharedMemory, Group::Wake, Group::Time, Group::Log],
+    ),
+    (
+        "net-throughput",
+        &[Group::SharedMemory, Group::Wake, Group::Time, Group::Log],
+    ),
     ("bench", &[Group::Processes, Group::Time, Group::Log]),
     ("bench-calls", &[Group::Log, Group::Introspect]),
     (
