@@ -51,6 +51,12 @@ pub const BUFFERS: usize = QUEUE;
 /// The longest frame that can be sent or received, from the addresses on and without the check sequence.
 pub const MAX_FRAME: usize = ROOM;
 
+/// Where `virtio_net_config.status` is in the configuration space, and its bit `VIRTIO_NET_S_LINK_UP`.
+const STATUS: u32 = 6;
+const LINK_UP: u32 = 1;
+/// The bit of the interrupt status that tells of a configuration change (virtio 1.2, section 4.2.2).
+const CONFIGURATION: u32 = 2;
+
 /// A network device. See the example of [`net`](crate::net).
 ///
 /// Once the device has failed, it sends and receives nothing any more, and [`Nic::flush`] and [`Nic::ack`] say why;
@@ -86,13 +92,23 @@ impl<R: Registers> Nic<R> {
         self.frames.mac()
     }
 
-    /// Takes the interrupt, so that the next one can come, and with it what the device has done until now.
+    /// Whether it says that its link is up (virtio 1.2, section 5.1.4).
+    ///
+    /// # Errors
+    /// As [`Nic::ack`].
+    pub fn has_link(&self) -> Result<bool, Error> {
+        Ok(self.line.config(STATUS)? & LINK_UP != 0)
+    }
+
+    /// Takes the interrupt, so that the next one can come, and with it what the device has done until now. Answers
+    /// whether its configuration may have changed, and with it [`Nic::has_link`].
     ///
     /// # Errors
     /// [`Error::Device`] once the device has failed.
-    pub fn ack(&mut self) -> Result<(), Error> {
-        self.line.ack()?;
-        self.check()
+    pub fn ack(&mut self) -> Result<bool, Error> {
+        let status = self.line.ack()?;
+        self.check()?;
+        Ok(status & CONFIGURATION != 0)
     }
 
     /// Lets the device have what was queued: frames to send, and buffers to receive into.

@@ -98,6 +98,14 @@ impl<R: Registers> Line<R> {
         self.check().map(|()| status)
     }
 
+    /// Reads 16 bits of the configuration space.
+    pub(crate) fn config(&self, offset: u32) -> Result<u32, Error> {
+        let value = self
+            .registers
+            .read(register::CONFIG + offset, Width::Half)?;
+        Ok(value)
+    }
+
     fn note<T>(&self, result: Result<T, userland::Error>) -> Option<T> {
         if let Err(error) = result {
             self.fault.set(self.fault.get().or(Some(error)));

@@ -112,8 +112,13 @@ impl Lease {
         }
         self.servers = servers.take(MAX_SERVERS).copied().collect();
         self.known = now_known;
-        self.generation = self.generation.wrapping_add(1).max(1);
+        self.count_change();
         true
+    }
+
+    /// What a client sees is another than before.
+    pub fn count_change(&mut self) {
+        self.generation = self.generation.wrapping_add(1).max(1);
     }
 
     pub const fn generation(&self) -> u32 {

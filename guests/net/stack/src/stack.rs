@@ -159,6 +159,15 @@ impl Stack {
         status
     }
 
+    /// Takes note of whether the link is up.
+    pub fn set_link(&mut self, is_up: bool) {
+        if self.has_link != is_up {
+            self.has_link = is_up;
+            self.lease.count_change();
+            self.status_wakers.wake();
+        }
+    }
+
     /// Has a task woken when the status is another one.
     pub fn register_for_status(&mut self, waker: &Waker) {
         self.status_wakers.register(waker);

@@ -6,11 +6,11 @@
 
 use alloc::{boxed::Box, rc::Rc, string::String, vec::Vec};
 use core::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::{Future, poll_fn},
     mem::replace,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -56,6 +56,9 @@ struct Who {
     pid: Pid,
     name: String,
     connection: u32,
+    has_left: Cell<bool>,
+    /// Those who wait for that.
+    waiting: RefCell<Vec<Waker>>,
 }
 
 impl Caller {
@@ -95,6 +98,46 @@ impl Caller {
     /// ```
     pub const fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Waits until the connection has ended, whatever the reason: the client is gone, has broken it, or is not
+    /// served any more. Then nobody asks for what a service keeps for it.
+    ///
+    /// ```no_run
+    /// # use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+    /// # use userland::rpc::Caller;
+    /// use userland::task::spawn;
+    ///
+    /// /// Forgets how often a client has called when it leaves.
+    /// fn forget(calls: Rc<RefCell<BTreeMap<u32, u32>>>, caller: Caller) {
+    ///     spawn(async move {
+    ///         caller.left().await;
+    ///         calls.borrow_mut().remove(&caller.connection());
+    ///     });
+    /// }
+    /// ```
+    pub fn left(&self) -> impl Future<Output = ()> + use<> {
+        let who = self.who.clone();
+        poll_fn(move |cx| {
+            if who.has_left.get() {
+                return Poll::Ready(());
+            }
+            let mut waiting = who.waiting.borrow_mut();
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+    }
+}
+
+impl Who {
+    /// Says that the connection has ended.
+    fn leave(&self) {
+        self.has_left.set(true);
+        for waker in self.waiting.take() {
+            waker.wake();
+        }
     }
 }
 
@@ -139,6 +182,8 @@ impl Connection {
             pid: peer,
             name,
             connection: number,
+            has_left: Cell::new(false),
+            waiting: RefCell::default(),
         };
         let shared = Shared {
             replies: RefCell::new(Replies {
@@ -300,6 +345,7 @@ impl Drop for Connection {
         for (_, task) in self.shared.running.take() {
             task.cancel();
         }
+        self.caller.who.leave();
     }
 }
 

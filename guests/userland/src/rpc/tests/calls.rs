@@ -204,6 +204,39 @@ fn connections_are_bounded_and_free_again_when_clients_go() {
 }
 
 #[test]
+fn the_service_learns_who_has_left() {
+    let gone = Rc::new(RefCell::new(Vec::new()));
+    let left = gone.clone();
+    let scene = Scene::new(Limits::default(), move |number, caller: Caller| {
+        let (left, pid) = (left.clone(), caller.pid().0);
+        let leaves = caller.left();
+        spawn(async move {
+            leaves.await;
+            left.borrow_mut().push(pid);
+        });
+        square(number, caller)
+    });
+    let clients = [2, 3, 4].map(|pid| scene.client(pid));
+    block_on(async {
+        for client in &clients {
+            assert_eq!(client.call(&2).await, Ok(4));
+        }
+        let [one, two, three] = clients;
+        drop(one);
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(*gone.borrow(), [2]);
+        core::mem::forget(two);
+        scene.world.kill(3);
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(*gone.borrow(), [2, 3]);
+        scene.hall.close_all();
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(*gone.borrow(), [2, 3, 4]);
+        drop(three);
+    });
+}
+
+#[test]
 fn the_end_of_the_service_is_the_end_of_its_calls() {
     for dies in [false, true] {
         let scene = Scene::new(Limits::default(), square);

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The stack, and when it works: after an interrupt, when a client has changed something, when its time has come.
+//!
+//! One interrupt stands for all that has come since the last one: frames are received until there are none, those
+//! who wait for what was in them have their turn, and what they send goes out with what the stack itself sends: with
+//! one hostcall for what was received and one for what is sent.
+
+use core::{
+    cell::{Cell, RefCell},
+    convert::Infallible,
+    future::{Future, poll_fn},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use atoll_abi::net::Status;
+use net_stack::{Stack, config::Config, smoltcp::time::Instant};
+use userland::{
+    task::{Event, yield_now},
+    time::{self, sleep_until},
+};
+
+use crate::wire::Wire;
+
+/// Rounds of work before the engine looks at the device and the clock again.
+const ROUNDS: u32 = 4;
+
+pub struct Engine {
+    stack: RefCell<Stack>,
+    wire: RefCell<Wire>,
+    /// Whoever runs, while it sleeps.
+    sleeper: Cell<Option<Waker>>,
+}
+
+/// The time, as the stack counts it.
+fn now() -> Instant {
+    to_stack(time::Instant::now())
+}
+
+fn to_stack(time: time::Instant) -> Instant {
+    // 292,000 years.
+    Instant::from_micros((time.nanoseconds() / 1000) as i64)
+}
+
+fn from_stack(time: Instant) -> time::Instant {
+    let micros = u64::try_from(time.total_micros()).unwrap_or(0);
+    time::Instant::from_nanoseconds(micros.saturating_mul(1000))
+}
+
+impl Engine {
+    pub fn new(config: &Config, mut wire: Wire, seed: u64) -> Self {
+        let mac = wire.mac();
+        let mut stack = Stack::new(config, &mut wire, mac, seed, now());
+        // If it cannot be read, the device has more to say about that later.
+        stack.set_link(wire.has_link().unwrap_or(true));
+        Self {
+            stack: RefCell::new(stack),
+            wire: RefCell::new(wire),
+            sleeper: Cell::new(None),
+        }
+    }
+
+    /// Lets `f` work on the stack. What it changed is sent soon.
+    pub fn with<R>(&self, f: impl FnOnce(&mut Stack) -> R) -> R {
+        let mut stack = self.stack.borrow_mut();
+        let result = f(&mut stack);
+        if stack.is_dirty()
+            && let Some(sleeper) = self.sleeper.take()
+        {
+            sleeper.wake();
+        }
+        result
+    }
+
+    /// Waits for what the stack can answer now or later.
+    pub fn wait<T>(
+        &self,
+        mut poll: impl FnMut(&mut Stack, &Waker) -> Poll<T>,
+    ) -> impl Future<Output = T> {
+        poll_fn(move |cx| self.with(|stack| poll(stack, cx.waker())))
+    }
+
+    /// How the interface is set up, once it is another way than when it was `seen`.
+    pub async fn status(&self, seen: Option<u32>) -> Status {
+        let mut status = self
+            .wait(|stack, waker| {
+                let status = stack.status();
+                if Some(status.generation) == seen {
+                    stack.register_for_status(waker);
+                    return Poll::Pending;
+                }
+                Poll::Ready(status)
+            })
+            .await;
+        status.traffic = self.wire.borrow().traffic();
+        status
+    }
+
+    /// Works until the device fails.
+    pub async fn run(&self, interrupt: &Event) -> drivers::Error {
+        match self.work(interrupt).await {
+            Err(error) => error,
+        }
+    }
+
+    async fn work(&self, interrupt: &Event) -> Result<Infallible, drivers::Error> {
+        let mut interrupted = true;
+        loop {
+            if interrupted && let Some(is_up) = self.wire.borrow_mut().take()? {
+                self.stack.borrow_mut().set_link(is_up);
+            }
+            let mut deadline = None;
+            for _ in 0..ROUNDS {
+                let more = self.round();
+                // Those who were woken add to what goes out.
+                yield_now().await;
+                deadline = self.stack.borrow_mut().poll_at(now());
+                if !more && !self.stack.borrow().is_dirty() {
+                    break;
+                }
+            }
+            let is_full = {
+                let mut wire = self.wire.borrow_mut();
+                wire.give()?;
+                wire.take_full()
+            };
+            // What finds no place waits for the device.
+            let until = match deadline {
+                Some(deadline) if !is_full => from_stack(deadline),
+                _ => time::Instant::NEVER,
+            };
+            interrupted = self.sleep(interrupt, until).await;
+        }
+    }
+
+    /// One round of the stack; answers whether there may be more to receive.
+    fn round(&self) -> bool {
+        let mut wire = self.wire.borrow_mut();
+        self.stack.borrow_mut().poll(now(), &mut *wire)
+    }
+
+    /// Sleeps until there is something to do; answers whether there was an interrupt.
+    async fn sleep(&self, interrupt: &Event, until: time::Instant) -> bool {
+        let mut timer = pin!(sleep_until(until));
+        let interrupted = poll_fn(|cx: &mut Context<'_>| {
+            if interrupt.poll(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            if self.stack.borrow().is_dirty() || timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+            self.sleeper.set(Some(cx.waker().clone()));
+            Poll::Pending
+        });
+        let interrupted = interrupted.await;
+        self.sleeper.set(None);
+        interrupted
+    }
+}
