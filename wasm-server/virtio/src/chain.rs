@@ -14,22 +14,19 @@ use crate::{
 pub const MAX_CHAIN: u32 = 16 << 20;
 
 /// Another descriptor of the chain follows.
-pub const NEXT: u16 = 1;
+pub const NEXT: u32 = 1;
 /// The device writes to the buffer.
-pub const WRITE: u16 = 2;
+pub const WRITE: u32 = 2;
 
 /// Bytes of a descriptor.
 pub const DESCRIPTOR: u32 = 16;
-/// Offsets in a descriptor: upper half of the address, length, and both flags and next.
-const ADDRESS_HIGH: u32 = 4;
-const LEN: u32 = 8;
-const FLAGS: u32 = 12;
 
 /// Where the pieces of a chain go.
 pub trait Pieces {
-    /// Another piece, of the buffer at this guest address. `joins`: it is of the same buffer as the one
-    /// before, and may become one with it. Breaks off if there is no room.
-    fn add(&mut self, address: u32, extent: Extent, flags: u16, joins: bool) -> ControlFlow<()>;
+    /// A buffer at this guest address begins, with [`WRITE`] or none.
+    fn begin(&mut self, address: u32, flags: u32);
+    /// The buffer's next extent. Breaks off if there is no room.
+    fn add(&mut self, extent: Extent) -> ControlFlow<()>;
 }
 
 /// How a walk ended.
@@ -41,6 +38,16 @@ pub enum Walk {
     NoRoom,
 }
 
+/// A descriptor, as it was read.
+#[derive(Clone, Copy)]
+struct Descriptor {
+    address: u32,
+    high: u32,
+    len: u32,
+    /// Flags, and the next descriptor in the upper half.
+    last: u32,
+}
+
 /// Walks the chain at `head` of a descriptor table of `size`.
 ///
 /// # Errors
@@ -48,8 +55,8 @@ pub enum Walk {
 #[inline]
 pub fn walk<M: GuestMemory>(
     table: &M::Words,
-    size: u16,
-    head: u16,
+    size: u32,
+    head: u32,
     memory: &M,
     pieces: &mut impl Pieces,
 ) -> Result<Walk, DriverFault> {
@@ -59,62 +66,80 @@ pub fn walk<M: GuestMemory>(
     let mut writable = 0;
     loop {
         if index >= size {
-            return Err(DriverFault::DescriptorIndex(index));
+            return Err(DriverFault::DescriptorIndex(index as u16));
         }
-        let at = DESCRIPTOR * u32::from(index);
-        let address = table.load(at);
-        let high = table.load(at + ADDRESS_HIGH);
-        let len = table.load(at + LEN);
-        let last = table.load(at + FLAGS);
-        let (flags, next) = (last as u16, (last >> 16) as u16);
+        let at = DESCRIPTOR * index;
+        let descriptor = Descriptor {
+            address: table.load(at),
+            high: table.load(at + 4),
+            len: table.load(at + 8),
+            last: table.load(at + 12),
+        };
+        let Descriptor {
+            address, len, last, ..
+        } = descriptor;
 
-        if flags & !(NEXT | WRITE) != 0 {
-            return Err(DriverFault::Flags { index, flags });
-        }
-        if len == 0 {
-            return Err(DriverFault::Empty(index));
-        }
-        if len > MAX_CHAIN - bytes {
-            return Err(DriverFault::TooLong(head));
+        // Few branches: a length of 0 is as wrong as one that is too long.
+        let is_odd = descriptor.high | last & 0xffff & !(NEXT | WRITE) != 0;
+        if is_odd || len.wrapping_sub(1) >= MAX_CHAIN - bytes {
+            return Err(descriptor.fault(index, head));
         }
         bytes += len;
-        let write = flags & WRITE != 0;
+        let write = last & WRITE != 0;
         if write {
             writable += len;
         } else if writable != 0 {
-            return Err(DriverFault::Order(index));
+            return Err(DriverFault::Order(index as u16));
         }
 
-        let bad_address = || DriverFault::Address {
-            index,
-            address: u64::from(high) << 32 | u64::from(address),
-            len,
-        };
-        if high != 0 {
-            return Err(bad_address());
-        }
+        pieces.begin(address, last & WRITE);
         let mut room = ControlFlow::Continue(());
-        let mut done = 0u32;
-        memory
-            .translate(address, len, write, |extent| {
-                let from = address.wrapping_add(done);
-                room = pieces.add(from, extent, flags & WRITE, done != 0);
-                done = done.wrapping_add(extent.len);
-                room
-            })
-            .map_err(|_| bad_address())?;
+        let translated = memory.translate(address, len, write, |extent| {
+            room = pieces.add(extent);
+            room
+        });
+        if translated.is_err() {
+            return Err(descriptor.bad_address(index));
+        }
         if room.is_break() {
             return Ok(Walk::NoRoom);
         }
 
-        if flags & NEXT == 0 {
+        if last & NEXT == 0 {
             return Ok(Walk::Whole(writable));
         }
         left -= 1;
         if left == 0 {
-            return Err(DriverFault::Loop(head));
+            return Err(DriverFault::Loop(head as u16));
         }
-        index = next;
+        index = last >> 16;
+    }
+}
+
+impl Descriptor {
+    /// What is wrong with it by itself, or with the sum of bytes.
+    #[cold]
+    fn fault(self, index: u32, head: u32) -> DriverFault {
+        let flags = self.last as u16;
+        let index = index as u16;
+        if u32::from(flags) & !(NEXT | WRITE) != 0 {
+            DriverFault::Flags { index, flags }
+        } else if self.len == 0 {
+            DriverFault::Empty(index)
+        } else if self.high != 0 {
+            self.bad_address(index.into())
+        } else {
+            DriverFault::TooLong(head as u16)
+        }
+    }
+
+    #[cold]
+    fn bad_address(self, index: u32) -> DriverFault {
+        DriverFault::Address {
+            index: index as u16,
+            address: u64::from(self.high) << 32 | u64::from(self.address),
+            len: self.len,
+        }
     }
 }
 
@@ -122,33 +147,36 @@ pub fn walk<M: GuestMemory>(
 #[derive(Debug)]
 pub struct Count {
     /// How many.
-    pub pieces: u16,
-    /// At most.
-    pub limit: u16,
-    /// Where the last one ends.
-    end: u64,
+    pub pieces: u32,
+    limit: u32,
+    /// Where the last one ends, unless a buffer begins.
+    end: Option<u64>,
 }
 
 impl Count {
     /// None yet.
-    pub fn new(limit: u16) -> Self {
+    pub fn new(limit: u32) -> Self {
         Self {
             pieces: 0,
             limit,
-            end: 0,
+            end: None,
         }
     }
 }
 
 impl Pieces for Count {
-    fn add(&mut self, _: u32, extent: Extent, _: u16, joins: bool) -> ControlFlow<()> {
-        if !joins || self.end != extent.physical {
+    fn begin(&mut self, _: u32, _: u32) {
+        self.end = None;
+    }
+
+    fn add(&mut self, extent: Extent) -> ControlFlow<()> {
+        if self.end != Some(extent.physical) {
             if self.pieces == self.limit {
                 return ControlFlow::Break(());
             }
             self.pieces += 1;
         }
-        self.end = extent.physical.wrapping_add(extent.len.into());
+        self.end = Some(extent.physical.wrapping_add(extent.len.into()));
         ControlFlow::Continue(())
     }
 }

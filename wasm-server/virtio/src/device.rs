@@ -33,6 +33,8 @@ pub struct Device<W, Q> {
     queue_sel: u32,
     /// The guest has not acknowledged yet that the device was broken off.
     is_news: bool,
+    /// How many places there are up to the last with a queue.
+    places: usize,
     slots: [Slot<W, Q>; MAX_QUEUES],
 }
 
@@ -75,6 +77,7 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
             driver_features_sel: 0,
             queue_sel: 0,
             is_news: false,
+            places: 0,
             slots: Default::default(),
         })
     }
@@ -118,7 +121,7 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
         if !self.is_live() {
             return Ok(());
         }
-        for (index, slot) in (0..).zip(&mut self.slots) {
+        for (index, slot) in (0..).zip(self.slots.iter_mut().take(self.places)) {
             let Some(queue) = &mut slot.queue else {
                 continue;
             };
@@ -172,8 +175,12 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
     /// Whether the device has used something that the guest has not been told.
     #[inline]
     pub fn has_used(&self) -> bool {
-        let mut queues = self.slots.iter().filter_map(|slot| slot.queue.as_ref());
-        queues.any(|queue| queue.real().has_used())
+        let mut slots = self.slots.iter().take(self.places);
+        slots.any(|slot| {
+            slot.queue
+                .as_ref()
+                .is_some_and(|queue| queue.real().has_used())
+        })
     }
 
     /// Whether a chain that the device has touches a range of the guest's memory. What it has used is its
@@ -224,6 +231,7 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
                 slot.spare = Some(queue.into_parts());
             }
         }
+        self.places = 0;
         Ok(())
     }
 

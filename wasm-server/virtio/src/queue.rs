@@ -20,7 +20,7 @@ pub struct Queue<W, Q> {
     index: u8,
     /// How many descriptors have to be free for the chain that is next; 0: it is not known to want more
     /// than there are.
-    wanted: u16,
+    wanted: u32,
     /// How far the guest's used ring was written when it last asked for news.
     seen: u16,
 }
@@ -122,10 +122,10 @@ impl<W: Words, Q: QueueMemory> Queue<W, Q> {
             return Ok(());
         };
         self.wanted = 0;
-        let size = rings.size();
+        let size = u32::from(rings.size());
         // A chain that the guest has not got back has a descriptor at least.
         let most = size.wrapping_sub(self.real.in_flight());
-        if index.wrapping_sub(rings.taken) > most {
+        if u32::from(index.wrapping_sub(rings.taken)) > most {
             return Err(DriverFault::AvailableIndex(index));
         }
         while rings.taken != index {
@@ -135,9 +135,9 @@ impl<W: Words, Q: QueueMemory> Queue<W, Q> {
                 // A head is below the size, and fits a byte.
                 Walk::Whole(writable) => chain.commit(head as u8, writable),
                 Walk::NoRoom => {
-                    let mut count = Count::new(self.real.size());
+                    let mut count = Count::new(self.real.size().into());
                     if walk(&rings.table, size, head, memory, &mut count)? == Walk::NoRoom {
-                        return Err(DriverFault::TooScattered(head));
+                        return Err(DriverFault::TooScattered(head as u16));
                     }
                     self.wanted = count.pieces;
                     break;

@@ -89,9 +89,9 @@ pub struct Real<Q> {
     published: u16,
     /// How far the used ring was read.
     used: u16,
-    free: u16,
+    free: u32,
     first_free: u8,
-    in_flight: u16,
+    in_flight: u32,
     /// The device was told that no interrupts are wanted.
     is_quiet: bool,
 }
@@ -118,7 +118,7 @@ impl<Q: QueueMemory> Real<Q> {
             available: 0,
             published: 0,
             used: 0,
-            free: size,
+            free: size.into(),
             first_free: 0,
             in_flight: 0,
             is_quiet: false,
@@ -138,13 +138,13 @@ impl<Q: QueueMemory> Real<Q> {
 
     /// Descriptors that are in no chain.
     #[inline]
-    pub fn free(&self) -> u16 {
+    pub fn free(&self) -> u32 {
         self.free
     }
 
     /// Chains that the device has.
     #[inline]
-    pub fn in_flight(&self) -> u16 {
+    pub fn in_flight(&self) -> u32 {
         self.in_flight
     }
 
@@ -177,7 +177,7 @@ impl<Q: QueueMemory> Real<Q> {
         Chain {
             at: self.first_free,
             pieces: 0,
-            extent: Extent {
+            last: Extent {
                 physical: 0,
                 len: 0,
             },
@@ -226,11 +226,13 @@ impl<Q: QueueMemory> Real<Q> {
             return Ok(false);
         }
         let queue = self.queue;
-        if new > self.in_flight {
+        if u32::from(new) > self.in_flight {
             return Err(DeviceFault::UsedIndex { queue, index });
         }
         while self.used != index {
-            let at = USED_RING + 8 * u32::from(self.used & (self.size - 1));
+            // A byte, as in `commit`.
+            let place = (self.used & (self.size - 1)) as u8;
+            let at = USED_RING + 8 * u32::from(place);
             let used = self.parts.memory.load64(Page::Rings, at);
             let (id, len) = (used as u32, (used >> 32) as u32);
             let unknown = DeviceFault::UsedId { queue, id };
@@ -257,7 +259,7 @@ impl<Q: QueueMemory> Real<Q> {
                 last.next = first_free;
             }
             self.first_free = first;
-            self.free += pieces;
+            self.free += u32::from(pieces);
             self.in_flight -= 1;
             self.used = self.used.wrapping_add(1);
             each(head, len);
@@ -294,34 +296,45 @@ impl<Q: QueueMemory> Real<Q> {
 #[derive(Debug)]
 pub struct Chain<'a, Q> {
     real: &'a mut Real<Q>,
+    /// Pieces, the last included.
+    pieces: u32,
     /// Where the last piece goes once it is known whether another follows.
     at: u8,
-    /// Pieces, the last included.
-    pieces: u16,
-    /// The last piece.
-    extent: Extent,
+    /// The last piece; of no bytes while there is none of this buffer.
+    last: Extent,
+    /// Its guest address.
     address: u32,
-    flags: u16,
+    /// Flags of the buffer.
+    flags: u32,
 }
 
 impl<Q: QueueMemory> Pieces for Chain<'_, Q> {
     #[inline]
-    fn add(&mut self, address: u32, extent: Extent, flags: u16, joins: bool) -> ControlFlow<()> {
-        let end = self.extent.physical.wrapping_add(self.extent.len.into());
-        if joins && end == extent.physical {
-            self.extent.len = self.extent.len.wrapping_add(extent.len);
-            return ControlFlow::Continue(());
+    fn begin(&mut self, address: u32, flags: u32) {
+        if self.last.len != 0 {
+            self.at = self.store(NEXT);
+            self.last.len = 0;
+        }
+        self.address = address;
+        self.flags = flags;
+    }
+
+    #[inline]
+    fn add(&mut self, extent: Extent) -> ControlFlow<()> {
+        if self.last.len != 0 {
+            let end = self.last.physical.wrapping_add(self.last.len.into());
+            if end == extent.physical {
+                self.last.len = self.last.len.wrapping_add(extent.len);
+                return ControlFlow::Continue(());
+            }
+            self.at = self.store(NEXT);
+            self.address = self.address.wrapping_add(self.last.len);
         }
         if self.pieces == self.real.free {
             return ControlFlow::Break(());
         }
-        if self.pieces != 0 {
-            self.at = self.store(NEXT);
-        }
         self.pieces += 1;
-        self.extent = extent;
-        self.address = address;
-        self.flags = flags;
+        self.last = extent;
         ControlFlow::Continue(())
     }
 }
@@ -329,19 +342,18 @@ impl<Q: QueueMemory> Pieces for Chain<'_, Q> {
 impl<Q: QueueMemory> Chain<'_, Q> {
     /// Stores the last piece, and answers which descriptor is behind it.
     #[inline]
-    fn store(&mut self, next_flag: u16) -> u8 {
+    fn store(&mut self, next_flag: u32) -> u8 {
         let Some(entry) = self.real.entry(self.at) else {
             return 0;
         };
         entry.address = self.address;
-        entry.len = self.extent.len;
+        entry.len = self.last.len;
         let next = entry.next;
         let offset = 16 * u32::from(self.at);
         let memory = &self.real.parts.memory;
-        memory.store64(Page::Descriptors, offset, self.extent.physical);
-        let rest = u64::from(self.extent.len)
-            | u64::from(self.flags | next_flag) << 32
-            | u64::from(next) << 48;
+        memory.store64(Page::Descriptors, offset, self.last.physical);
+        let flags = self.flags | next_flag | u32::from(next) << 16;
+        let rest = u64::from(self.last.len) | u64::from(flags) << 32;
         memory.store64(Page::Descriptors, offset + 8, rest);
         next
     }
@@ -356,15 +368,17 @@ impl<Q: QueueMemory> Chain<'_, Q> {
         let first = real.first_free;
         if let Some(entry) = real.entry(first) {
             entry.writable = writable;
-            entry.pieces = pieces;
+            entry.pieces = pieces as u16;
             entry.last = last;
             entry.head = head;
         }
         real.first_free = behind;
         real.free -= pieces;
         real.in_flight += 1;
-        let at = AVAILABLE_RING + 2 * u32::from(real.available & (real.size - 1));
+        // A byte, so that the offset is seen to be inside the page.
+        let place = (real.available & (real.size - 1)) as u8;
         let memory = &real.parts.memory;
+        let at = AVAILABLE_RING + 2 * u32::from(place);
         memory.store16(Page::Rings, at, first.into());
         real.available = real.available.wrapping_add(1);
     }

@@ -69,10 +69,10 @@ impl<W: Words> Rings<W> {
 
     /// The head that was made available next.
     #[inline]
-    pub fn head(&self) -> u16 {
+    pub fn head(&self) -> u32 {
         let entry = u32::from(self.taken & (self.size - 1));
         let word = self.available.load(HEAD + 2 * (entry & !1));
-        (word >> (16 * (entry & 1))) as u16
+        word >> (16 * (entry & 1)) & 0xffff
     }
 
     /// Puts an entry into the used ring, which the guest does not see yet.

@@ -251,12 +251,13 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
         let new = slot
             .queue
             .insert(Queue::new(rings, parts, queue as u8, size));
+        let [table, available, used] = new.real().addresses();
+        self.places = self.places.max(queue as usize + 1);
 
         let write = |offset, value| regs.write(offset, Width::Word, value);
         write(reg::QUEUE_SEL, queue);
         let was_ready = regs.read(reg::QUEUE_READY, Width::Word);
-        let [table, available, used] = new.real().addresses();
-        write(reg::QUEUE_NUM, new.real().size().into());
+        write(reg::QUEUE_NUM, size.into());
         write(reg::QUEUE_DESC_LOW, table as u32);
         write(reg::QUEUE_DESC_HIGH, (table >> 32) as u32);
         write(reg::QUEUE_DRIVER_LOW, available as u32);
