@@ -39,7 +39,13 @@ pub fn init(free_slot: u64) {
 
 /// The slot of a capability pointer, as the destination or source of a CNode operation.
 pub fn path(cptr: u64) -> AbsoluteCPtr {
-    root().absolute_cptr_from_bits_with_depth(cptr, 64)
+    let index = cptr >> SLOT_BITS;
+    if index < NODES as u64 {
+        root().absolute_cptr_from_bits_with_depth(cptr, 64)
+    } else {
+        // In the root CNode itself: what is found there is no CNode to look further in.
+        root().absolute_cptr_from_bits_with_depth(index, ROOT_BITS)
+    }
 }
 
 /// Takes `count` consecutive slots of the server's own CNode.
