@@ -20,7 +20,7 @@ mod engine;
 mod stream;
 mod wire;
 
-use alloc::{boxed::Box, rc::Rc, string::String};
+use alloc::{boxed::Box, format, rc::Rc, string::String};
 use core::fmt::Write as _;
 
 use atoll_abi::net::Status;
@@ -54,7 +54,9 @@ async fn main(start: Start) -> Result<(), Failure> {
     };
     // Before the device is set up: so the first interrupt is heard.
     let interrupt = Event::new();
-    Device::from_handle(handle).listen(interrupt.task())?;
+    Device::from_handle(handle)
+        .listen(interrupt.task())
+        .map_err(drivers::Error::Device)?;
     let wire = Wire::new(Device::from_handle(handle))?;
     let engine = Rc::new(Engine::new(&config, wire, seed()));
     spawn(tell(engine.clone(), config.clone()));
@@ -67,7 +69,8 @@ async fn main(start: Start) -> Result<(), Failure> {
             );
             continue;
         };
-        door::open(&engine, client, &door)?;
+        door::open(&engine, client, &door)
+            .map_err(|error| format!("the client `{}`: {error}", client.name))?;
     }
     let error = engine.run(&interrupt).await;
     error!("{error}");
