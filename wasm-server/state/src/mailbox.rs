@@ -21,6 +21,13 @@ pub trait Words {
     fn load(&self, offset: u32) -> u32;
     /// Atomic store with release ordering; nothing if there is no such word.
     fn store(&self, offset: u32, value: u32);
+
+    /// Atomic loads of the four words from a multiple of 16 on, each behind what was loaded with acquire
+    /// ordering before; 0 for one that is not there, and possibly for the others then.
+    #[inline]
+    fn load_four(&self, offset: u32) -> [u32; 4] {
+        [0, 4, 8, 12].map(|i| self.load(offset.wrapping_add(i)))
+    }
 }
 
 /// What a guest registered is no mailbox.

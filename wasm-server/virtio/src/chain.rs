@@ -68,19 +68,16 @@ pub fn walk<M: GuestMemory>(
         if index >= size {
             return Err(DriverFault::DescriptorIndex(index as u16));
         }
-        let at = DESCRIPTOR * index;
+        let [address, high, len, last] = table.load_four(DESCRIPTOR * index);
         let descriptor = Descriptor {
-            address: table.load(at),
-            high: table.load(at + 4),
-            len: table.load(at + 8),
-            last: table.load(at + 12),
+            address,
+            high,
+            len,
+            last,
         };
-        let Descriptor {
-            address, len, last, ..
-        } = descriptor;
 
         // Few branches: a length of 0 is as wrong as one that is too long.
-        let is_odd = descriptor.high | last & 0xffff & !(NEXT | WRITE) != 0;
+        let is_odd = high | last & 0xffff & !(NEXT | WRITE) != 0;
         if is_odd || len.wrapping_sub(1) >= MAX_CHAIN - bytes {
             return Err(descriptor.fault(index, head));
         }

@@ -85,6 +85,20 @@ impl Words for PrivateWords {
             word.store(value, Ordering::Release);
         }
     }
+
+    #[inline]
+    fn load_four(&self, offset: u32) -> [u32; 4] {
+        const LEN: u32 = 16;
+        if offset % LEN != 0 || offset >= self.len || self.len - offset < LEN {
+            return [0; 4];
+        }
+        let start = self.start + offset as usize;
+        [0, 4, 8, 12].map(|i| {
+            let at = ptr::with_exposed_provenance_mut(start + i);
+            // SAFETY: as in `word`: all four are inside the range, and aligned.
+            unsafe { AtomicU32::from_ptr(at) }.load(Ordering::Relaxed)
+        })
+    }
 }
 
 /// Bytes of a word.
