@@ -26,6 +26,8 @@ const MAX_DEVICES: usize = 8;
 /// The devices of a guest; the place of each is its bit.
 pub(crate) type Devices<P> = heapless::Vec<Arc<Device<P>>, MAX_DEVICES>;
 
+/// Refusals that are explained in the log: a guest may make as many as it likes.
+const MAX_REFUSALS: u32 = 16;
 /// Nanoseconds that a device gets to finish with memory that goes away.
 const PATIENCE: u64 = 5_000_000;
 
@@ -57,6 +59,8 @@ struct Driver {
     task: Option<u32>,
     /// It was told, and has not asked the device since.
     is_told: bool,
+    /// Calls that were refused.
+    refusals: u32,
 }
 
 /// A guest's memory, as its devices use it.
@@ -109,7 +113,12 @@ impl<P: Platform> Device<P> {
     fn drive<R>(
         self: &Arc<Self>,
         guest: &Guest<P>,
-        f: impl FnOnce(&mut Mediated<P>, &P::Device, &Memory<'_, P::Home>, &mut Driver) -> Result<R, Refusal>,
+        f: impl FnOnce(
+            &mut Mediated<P>,
+            &P::Device,
+            &Memory<'_, P::Home>,
+            &mut Driver,
+        ) -> Result<R, Refusal>,
     ) -> Result<R, Error> {
         let mut state = self.state.lock();
         if state.driver.is_none_or(|driver| driver.pid != guest.pid()) {
@@ -122,9 +131,15 @@ impl<P: Platform> Device<P> {
         else {
             return Err(Error::DeviceFailed);
         };
-        let result = f(virtio, &self.registers, &Memory(&guest.home), driver);
-        drop(state);
-        result.map_err(|refusal| self.explain(guest, refusal))
+        match f(virtio, &self.registers, &Memory(&guest.home), driver) {
+            Ok(answer) => Ok(answer),
+            Err(refusal) => {
+                driver.refusals = driver.refusals.saturating_add(1);
+                let is_said = driver.refusals <= MAX_REFUSALS;
+                drop(state);
+                Err(self.explain(guest, refusal, is_said))
+            }
+        }
     }
 
     #[cold]
@@ -154,31 +169,34 @@ impl<P: Platform> Device<P> {
             bit: bit as u32,
             task: None,
             is_told: false,
+            refusals: 0,
         });
         Ok(())
     }
 
-    /// What a guest is told of a refusal; which rule it broke is in the log.
+    /// What a guest is told of a refusal; which rule it broke, whoever reads the log.
     #[cold]
-    fn explain(&self, guest: &Guest<P>, refusal: Refusal) -> Error {
+    fn explain(&self, guest: &Guest<P>, refusal: Refusal, is_said: bool) -> Error {
         let text = format!("{}: {refusal}", self.name);
-        match refusal {
+        let (level, error) = match refusal {
             Refused::NoRegister | Refused::InvalidValue | Refused::NotReady => {
-                Error::InvalidArgument
+                (Level::Debug, Error::InvalidArgument)
             }
-            Refused::Busy => Error::Busy,
-            Refused::NeedsReset => Error::DeviceFailed,
-            Refused::NoTables => Error::TooMany,
-            Refused::NoMemory(failure) => Error::from(failure),
+            Refused::Busy => (Level::Debug, Error::Busy),
+            Refused::NeedsReset => (Level::Debug, Error::DeviceFailed),
+            Refused::NoTables => (Level::Warn, Error::TooMany),
+            Refused::NoMemory(failure) => (Level::Warn, Error::from(failure)),
             Refused::Broken(Fault::Driver { .. } | Fault::Withdrawn) => {
-                guest.server.log(guest.name(), Level::Warn, &text);
-                Error::BadQueue
+                (Level::Warn, Error::BadQueue)
             }
             Refused::Broken(Fault::Device(_)) | Refused::Stuck => {
-                guest.server.log(guest.name(), Level::Error, &text);
-                Error::DeviceFailed
+                (Level::Error, Error::DeviceFailed)
             }
+        };
+        if is_said {
+            guest.server.log(guest.name(), level, &text);
         }
+        error
     }
 
     /// Reads a register.
@@ -268,7 +286,9 @@ impl<P: Platform> Device<P> {
         else {
             return None;
         };
-        let task = driver.task.filter(|_| driver.pid == guest.pid() && !driver.is_told)?;
+        let task = driver
+            .task
+            .filter(|_| driver.pid == guest.pid() && !driver.is_told)?;
         is_due(virtio).then(|| {
             driver.is_told = true;
             task
