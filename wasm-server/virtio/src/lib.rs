@@ -30,8 +30,9 @@
 //! | NO_INTERRUPT is taken back | the used index is loaded | full barrier |
 //!
 //! The two full barriers are what loses no kick and no interrupt: of two sides that each store their own
-//! word and then load the other's, one sees the other's store. The guest's rings are accessed on the
-//! guest's own thread only, but with acquire and release all the same.
+//! word and then load the other's, one sees the other's store. The guest's rings are a thread's of its own,
+//! and the same holds between it and a server's thread that collects: acquire of the available index,
+//! release of the used one.
 #![no_std]
 #![forbid(unsafe_code)]
 // Whatever a guest or a device says, the server does not panic.

@@ -2,12 +2,13 @@
 //! Guests and devices, honest and not. What each check of this crate is for is in `docs/devices.md`, with
 //! the test that fails without it.
 
+mod chains;
 mod devices;
-mod drivers;
 mod fuzz;
 mod honest;
 mod hostile;
 mod lying;
 mod machine;
+mod queues;
 mod registers;
 mod ring;
