@@ -21,6 +21,30 @@ impl SpecText {
         }
     }
 
+    /// A demo's.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub fn of_demo(demo: &str) -> Self {
+        let path = demo_path(demo);
+        match fs::read_to_string(&path) {
+            Ok(text) => Self(text),
+            Err(error) => panic!("cannot read {}: {error}", path.display()),
+        }
+    }
+
+    /// One of the system tests'.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub fn of_tests(name: &str) -> Self {
+        let path = test_path(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Self(text),
+            Err(error) => panic!("cannot read {}: {error}", path.display()),
+        }
+    }
+
     /// Replaces a text that occurs once.
     ///
     /// # Panics
