@@ -149,11 +149,11 @@ fn a_device_that_says_what_cannot_be() {
         assert_eq!(receive(&mut nic), Some(vec![1]), "{len}");
         assert_eq!(nic.flush(), Ok(()));
     }
-    // A frame that was not sent yet.
+    // Of a frame that was never sent.
     let (fake, mut nic) = nic();
     assert!(send(&mut nic, &[0]));
     nic.flush().unwrap();
-    fake.lie(1, 77, 0);
+    fake.lie(1, 500, 0);
     nic.ack().unwrap();
     let mut sent = 1;
     while send(&mut nic, &[0]) {
