@@ -56,6 +56,11 @@ mod chain;
 mod device;
 mod error;
 #[cfg(any(test, feature = "fake"))]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests may panic"
+)]
 pub mod fake;
 mod identity;
 mod queue;
