@@ -4,6 +4,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, TcpStream};
+use std::ops::Deref;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,8 +16,22 @@ use system_tests::machine::{Config, LIMIT, Machine, SECONDS};
 use system_tests::scratch::Scratch;
 use system_tests::spec::{self, SpecText};
 
+/// A machine, and the file it boots.
+struct System {
+    machine: Machine,
+    _files: Scratch,
+}
+
+impl Deref for System {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.machine
+    }
+}
+
 /// Boots a system with a network card.
-fn boot(spec: &Path, forwards: &'static [Forward]) -> Machine {
+fn boot(spec: &Path, forwards: &'static [Forward]) -> System {
     let scratch = Scratch::new();
     let image = scratch.path("net.elf");
     Build::from_env().image(Kernel::Release, spec, &image);
@@ -27,12 +42,15 @@ fn boot(spec: &Path, forwards: &'static [Forward]) -> Machine {
         },
         ..Config::default()
     };
-    Machine::boot(&image, config).expect("QEMU")
+    System {
+        machine: Machine::boot(&image, config).expect("QEMU"),
+        _files: scratch,
+    }
 }
 
 /// The web server, once it has an address.
 struct Site {
-    machine: Machine,
+    _machine: System,
     port: u16,
 }
 
@@ -41,7 +59,10 @@ impl Site {
         let machine = boot(&spec::demo_path("http"), &[Forward::Tcp(80)]);
         machine.expect("*http: my address is 10.0.2.15", SECONDS);
         let port = machine.host_port(Forward::Tcp(80));
-        Self { machine, port }
+        Self {
+            _machine: machine,
+            port,
+        }
     }
 
     fn url(&self, path: &str) -> String {
@@ -94,11 +115,6 @@ fn a_web_server_answers_curl() {
         (&["--data", "x"], "/bytes/5", "405"),
         (&["--http1.0"], "/bytes/5", "200"),
         (
-            &["--data", "x", "--header", "Transfer-Encoding: gzip"],
-            "/echo",
-            "501",
-        ),
-        (
             &["--data", "x", "--header", "Content-Length: 999999999999"],
             "/echo",
             "413",
@@ -112,6 +128,10 @@ fn a_web_server_answers_curl() {
         ("nonsense\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\n\r\n", "400"),
         ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", "505"),
+        (
+            "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "501",
+        ),
     ] {
         let answer = site.exchange(request.as_bytes());
         assert!(
@@ -154,7 +174,6 @@ fn a_web_server_answers_curl() {
         .filter_map(|line| line.strip_prefix("new connections: "))
         .collect();
     assert_eq!(made, ["1", "0", "0"], "{printed}");
-    site.machine.end();
 }
 
 #[test]
@@ -214,7 +233,6 @@ fn a_web_server_serves_many_and_slow_ones_and_those_that_leave() {
         thread::sleep(Duration::from_millis(200));
     }
     assert!(curl([url.as_str()]) == wanted);
-    site.machine.end();
 }
 
 #[test]
@@ -258,7 +276,6 @@ fn what_nc_sends_comes_back() {
         nc(&["-N", "127.0.0.1", &tcp], b"still there"),
         b"still there"
     );
-    machine.end();
 }
 
 /// How long throughput is measured.
@@ -366,7 +383,6 @@ fn guests_fetch_from_the_host_as_far_as_their_rules_go() {
     said(7, "no rule of the net guest's arguments allows it*");
     machine.expect("*net: *tcp connect 10.0.2.2:80*", SECONDS);
     machine.expect("*net: *tcp connect 10.0.2.3:8000*", SECONDS);
-    machine.end();
 }
 
 /// As `sha256sum` of the coreutils says.
@@ -392,7 +408,6 @@ fn guests_fetch_by_ipv6() {
     let machine = boot(&scratch.write("fetch.cdl", spec), &[]);
     machine.expect("*fetch: hello from the host", SECONDS);
     machine.expect("*fetch: *status 200, 20 bytes*", SECONDS);
-    machine.end();
 }
 
 /// A guest that the server ends in the midst of a transfer takes its connections with it, and nobody else's.
@@ -435,5 +450,4 @@ fn a_client_that_is_ended_leaves_the_others_alone() {
     // Nobody listens there any more.
     let gone = try_curl([format!("http://127.0.0.1:{port}/").as_str()]);
     assert!(!gone.status.success());
-    machine.end();
 }
