@@ -82,7 +82,7 @@ IMAGE         := $(BUILD)/atoll.elf
 help:
 	@echo 'make run      boot the system that SPEC describes in QEMU (Ctrl-A X ends it)'
 	@echo 'make test     all checks and tests, as continuous integration runs them'
-	@echo 'make fuzz     a hostile peer of channels, and random hostcalls, for SECONDS each with SEED'
+	@echo 'make fuzz     hostile peers of channels, drivers, devices, and hostcalls, for SECONDS each with SEED'
 	@echo 'make bench    count the instructions of what matters; also written to build/bench.json'
 	@echo 'make image    only build the boot image, build/atoll.elf'
 	@echo 'make kernel   only build the kernel'
@@ -250,10 +250,14 @@ unit-tests: $(GUEST_FILES) $(TEST_GUEST_FILES)
 		$(CARGO) test --profile tool $(MODELLED:%=-p %) --lib
 
 # The channel's is a test of the guest library: it changes memory between any two accesses of the ends.
+# Those of the virtqueues: drivers and devices that keep the rules, drivers that do not, devices that do not.
 fuzz: | setup
 	$(call say,fuzzing the channels for $(SECONDS) s)
 	@ATOLL_FUZZ_SECONDS=$(SECONDS) ATOLL_FUZZ_SEED=$(SEED) \
 		$(CARGO) test --quiet --profile tool -p userland --lib survives_a_hostile_peer -- --nocapture
+	$(call say,fuzzing the mediated virtqueues for $(SECONDS) s)
+	@ATOLL_FUZZ_SECONDS=$(SECONDS) ATOLL_FUZZ_SEED=$(SEED) \
+		$(CARGO) test --quiet --profile tool -p wasm-virtio --lib -- honest hostile lying --nocapture
 	$(call say,fuzzing the hostcalls for $(SECONDS) s)
 	@$(CARGO) build --quiet --profile tool --bin hostcall-fuzz
 	@$(CARGO_TARGET_DIR)/tool/hostcall-fuzz --seconds $(SECONDS) --seed $(SEED) --crashes $(BUILD)/fuzz

@@ -40,6 +40,21 @@ fn a_kick_notifies_once_or_not_at_all() {
 }
 
 #[test]
+fn what_was_not_kicked_is_not_taken() {
+    let (mut m, mut ring) = driven(0, 8);
+    ring.descriptor(&m, 0, BUFFER, 8, 0, 0);
+    ring.offer(&m, 0);
+    assert_eq!(
+        (m.collect(), m.ack(), m.wait(0)),
+        (Ok(()), Ok(0), Ok(false))
+    );
+    assert_eq!(m.fake.take(0), None);
+    assert!(!m.device.in_flight(0, u32::MAX));
+    m.kick(0).unwrap();
+    assert!(m.fake.take(0).is_some());
+}
+
+#[test]
 fn who_wants_no_interrupts_gets_none_unless_it_waits() {
     let (mut m, mut ring) = driven(0, 8);
     ring.descriptor(&m, 0, BUFFER, 8, 0, 0);
