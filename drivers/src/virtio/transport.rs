@@ -386,7 +386,7 @@ fn fields<T>(
     {
         return Err(virtio_drivers::Error::ConfigSpaceTooSmall);
     }
-    if offset % step != 0 {
+    if !offset.is_multiple_of(step) {
         return Err(virtio_drivers::Error::InvalidParam);
     }
     let first = register::CONFIG + offset as u32;
