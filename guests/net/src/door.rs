@@ -97,6 +97,7 @@ impl Door {
         if !client.greeted.get() {
             return Err(Error::OtherVersion);
         }
+        self.engine.look_at_clock();
         match request {
             Request::Hello { .. } => Err(Error::OtherVersion),
             Request::Status { seen } => {

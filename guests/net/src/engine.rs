@@ -72,6 +72,11 @@ impl Engine {
         result
     }
 
+    /// Has what is begun next count from now on, and not from the last round, which may be long ago.
+    pub fn look_at_clock(&self) {
+        self.stack.borrow_mut().time_is(now());
+    }
+
     /// Waits for what the stack can answer now or later.
     pub fn wait<T>(
         &self,

@@ -89,6 +89,11 @@ impl Stack {
         stack
     }
 
+    /// Says what time it is: what is begun before the next round counts from here.
+    pub fn time_is(&mut self, now: Instant) {
+        self.now = now.max(self.now);
+    }
+
     /// One round: receives what is there, up to [`FRAMES_PER_ROUND`], lets time pass, and sends. Answers whether
     /// there may be more to receive.
     pub fn poll(&mut self, now: Instant, device: &mut impl Device) -> bool {
