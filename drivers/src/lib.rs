@@ -16,7 +16,8 @@
 //!
 //! Unsafe code is in the module `virtio` alone.
 #![no_std]
-#![deny(unsafe_code, missing_docs)]
+#![deny(unsafe_code)]
+#![deny(missing_docs)]
 
 extern crate alloc;
 
