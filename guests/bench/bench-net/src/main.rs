@@ -116,7 +116,9 @@ async fn take_one(listener: &mut TcpListener) -> Result<(), net::Error> {
     let mut stream: TcpStream = listener.accept().await?;
     let mut meter = Meter::of_stream("net_tcp_stream");
     while let Some(chunk) = stream.chunk().await? {
-        meter.add(u64::from(chunk.len()), 1024);
+        let len = chunk.len();
+        chunk.consume(len);
+        meter.add(u64::from(len), 1024);
     }
     stream.close().await
 }

@@ -211,17 +211,18 @@ fn serve(setup: &Setup, mut nic: Nic) {
                 echoes.add(1, 1);
             }
             let discard = sockets.set.get_mut::<tcp::Socket<'_>>(sockets.discard);
-            keep_open(discard, DISCARD);
             while discard.can_recv() {
                 let taken = discard.recv(|bytes| (bytes.len(), bytes.len()));
                 received.add(taken.unwrap_or(0) as u64, per_kib);
             }
+            keep_open(discard, DISCARD);
             let generate = sockets.set.get_mut::<tcp::Socket<'_>>(sockets.generate);
-            keep_open(generate, GENERATE);
             while generate.can_send() {
                 let put = generate.send_slice(&pattern).unwrap_or(0);
                 sent.add(put as u64, per_kib);
             }
+            keep_open(generate, GENERATE);
+            // What that has to say, there is another round for.
         }
         nic.flush();
         setup.interrupt.wait();
