@@ -6,6 +6,8 @@
 //! counts instructions for time (see [`Config::counted`]), so the cycle counter counts instructions, and
 //! a run is repeated exactly. [`measure`] runs it twice to make sure.
 
+mod net;
+
 use std::fmt::{self, Write};
 use std::path::Path;
 
@@ -19,7 +21,7 @@ use crate::machine::{Config, LIMIT, Machine, MachineError};
 const DONE: &str = "done";
 
 /// What is measured, with its unit and the operation that it is compared with.
-const BENCHMARKS: [(&str, &str, Option<&str>); 50] = [
+const BENCHMARKS: [(&str, &str, Option<&str>); 56] = [
     ("boot_to_guest", INSTRUCTIONS, None),
     ("signal_wait_bare", INSTRUCTIONS, None),
     ("signal_wait_joined_bare", INSTRUCTIONS, None),
@@ -74,9 +76,16 @@ const BENCHMARKS: [(&str, &str, Option<&str>); 50] = [
     ("life_leaves_heap", "bytes", None),
     ("life_leaves_slots", "slots", None),
     ("kill_spinner", INSTRUCTIONS, Some("guest_stop")),
+    ("net_udp_echo_native", INSTRUCTIONS, None),
+    ("net_tcp_stream_native", PER_KIB, None),
+    ("net_tcp_send_native", PER_KIB, None),
+    ("net_udp_echo", INSTRUCTIONS, Some("net_udp_echo_native")),
+    ("net_tcp_stream", PER_KIB, Some("net_tcp_stream_native")),
+    ("net_tcp_send", PER_KIB, Some("net_tcp_send_native")),
 ];
 // Under Config::counted a nanosecond is an instruction, too.
 const INSTRUCTIONS: &str = "instructions";
+const PER_KIB: &str = "instr./KiB";
 
 /// A result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -128,12 +137,14 @@ pub enum BenchError {
     },
 }
 
-/// Runs the image twice; answers the results, which are the same.
+/// Runs the image twice, with the same results, and once the one of the network, whose results are added.
 ///
 /// # Errors
 /// See [`BenchError`].
-pub fn measure(image: &Path) -> Result<Vec<Row>, BenchError> {
-    let (first, second) = (rows(&run(image)?)?, rows(&run(image)?)?);
+pub fn measure(image: &Path, network: &Path) -> Result<Vec<Row>, BenchError> {
+    let net = net::run(network)?;
+    let (first, second) = (run(image)? + &net, run(image)? + &net);
+    let (first, second) = (rows(&first)?, rows(&second)?);
     compare(&first, &second)?;
     Ok(first)
 }

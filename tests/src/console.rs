@@ -6,12 +6,18 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+/// What the root task says last of a server that failed again and again.
+const IDLE: &str = " is not started again: ";
+
 /// Why what was waited for did not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WaitError {
     /// The machine has ended, so nothing more will come.
     #[error("the machine ended before")]
     Ended,
+    /// Nothing more will come of a machine that has nothing left to do.
+    #[error("nothing runs any more")]
+    Idle,
     /// The time is up.
     #[error("it did not come within {0:?}")]
     TimedOut(Duration),
@@ -81,6 +87,9 @@ impl Console {
             }
             if state.ended {
                 return Err(WaitError::Ended);
+            }
+            if state.text.contains(IDLE) {
+                return Err(WaitError::Idle);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -210,6 +219,12 @@ mod tests {
             scope.spawn(|| console.append(b"two\n"));
             assert_eq!(console.wait(Duration::from_secs(60), find("two")), Ok(4));
         });
+        console.append(b"root task: server `s` is not started again: it failed 6 times\n");
+        assert_eq!(console.wait(instant, find("two")), Ok(4));
+        assert_eq!(
+            console.wait(Duration::from_secs(60), find("three")),
+            Err(WaitError::Idle)
+        );
         console.end();
         assert_eq!(
             console.wait(Duration::from_secs(60), find("three")),

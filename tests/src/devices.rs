@@ -14,6 +14,8 @@ use crate::wire::Wire;
 pub struct Devices {
     /// A network device in slot 31, with the address [`MAC`].
     pub net: Option<Net>,
+    /// Another slot for it.
+    pub net_slot: Option<u8>,
     /// A disk in slot 30: a file, which the machine writes to.
     pub disk: Option<PathBuf>,
     /// A source of random bytes in slot 29.
@@ -129,7 +131,12 @@ fn monitor(sockets: &Path) -> PathBuf {
 
 /// QEMU's arguments for the devices.
 fn arguments(devices: &Devices, sockets: &Path) -> Vec<String> {
-    let Devices { net, disk, rng } = devices;
+    let Devices {
+        net,
+        net_slot,
+        disk,
+        rng,
+    } = devices;
     let mut line: Vec<String> = Vec::new();
     let mut add = |option: &str, value: String| line.extend([option.into(), value]);
     add("-global", "virtio-mmio.force-legacy=false".into());
@@ -152,7 +159,8 @@ fn arguments(devices: &Devices, sockets: &Path) -> Vec<String> {
     }
     if net.is_some() {
         let mac = MAC.map(|byte| format!("{byte:02x}")).join(":");
-        let device = format!("virtio-net-device,netdev=net,mac={mac},bus=virtio-mmio-bus.31");
+        let slot = net_slot.unwrap_or(31);
+        let device = format!("virtio-net-device,netdev=net,mac={mac},bus=virtio-mmio-bus.{slot}");
         add("-device", device);
     }
     if let Some(file) = disk {
@@ -201,6 +209,7 @@ mod tests {
         );
         let all = Devices {
             net: Some(Net::Wire),
+            net_slot: None,
             disk: Some("disk.img".into()),
             rng: true,
         };

@@ -20,6 +20,8 @@ use crate::wire::Wire;
 
 /// The emulator, from Debian's package `qemu-system-arm`.
 const QEMU: &str = "qemu-system-aarch64";
+/// Where its memory begins.
+const RAM: u64 = 0x4000_0000;
 /// Machines at one time: each keeps a processor of the host busy.
 const MAX_MACHINES: usize = 2;
 
@@ -39,6 +41,9 @@ pub struct Config {
     /// Count instructions for time: every run is the same, to the instruction, and nobody waits for
     /// a machine that sleeps.
     pub counted: bool,
+    /// With `counted`: while it sleeps, as much time goes by as for everybody else. What comes from outside is
+    /// not late then, and no run is like another.
+    pub waits: bool,
     /// Lets user programs end the machine, with an exit status.
     pub semihosting: bool,
     /// What it has beside processor and memory.
@@ -51,6 +56,7 @@ impl Default for Config {
             memory: "512M",
             cpu: "cortex-a57",
             counted: false,
+            waits: false,
             semihosting: false,
             devices: Devices::default(),
         }
@@ -58,6 +64,15 @@ impl Default for Config {
 }
 
 impl Config {
+    fn memory_bytes(&self) -> u64 {
+        let digits = self.memory.trim_end_matches(char::is_alphabetic);
+        let number: u64 = digits.parse().expect("a size, as 512M or 1G");
+        match self.memory.strip_prefix(digits) {
+            Some("G") => number << 30,
+            _ => number << 20,
+        }
+    }
+
     /// QEMU's arguments, but for devices.
     fn arguments(&self, image: &Path) -> Vec<String> {
         let mut line: Vec<String> = ["-machine", "virt", "-cpu", self.cpu, "-m", self.memory]
@@ -65,7 +80,8 @@ impl Config {
             .into();
         line.extend(["-nographic", "-no-reboot"].map(String::from));
         if self.counted {
-            line.extend(["-icount", "shift=0,sleep=off"].map(String::from));
+            let sleep = if self.waits { "on" } else { "off" };
+            line.extend(["-icount".into(), format!("shift=0,sleep={sleep}")]);
         }
         if self.semihosting {
             let options = "enable=on,target=native,userspace=on";
@@ -103,6 +119,8 @@ pub struct Machine {
     console: Arc<Console>,
     readers: Vec<JoinHandle<()>>,
     ends: Mutex<Ends>,
+    /// Bytes.
+    memory: u64,
     // Dropped last.
     _permit: Permit,
 }
@@ -140,6 +158,7 @@ impl Machine {
             console,
             readers,
             ends: Mutex::new(ends),
+            memory: config.memory_bytes(),
             _permit: permit,
         })
     }
@@ -168,6 +187,16 @@ impl Machine {
     pub fn wire(&self) -> Wire {
         let taken = self.ends().wire.take();
         taken.expect("the machine has a wire, which nobody has taken")
+    }
+
+    /// Writes all of its memory to a file, as it is in the midst of whatever it does.
+    ///
+    /// # Panics
+    /// QEMU does not do so.
+    #[track_caller]
+    pub fn save_memory(&self, to: &Path) {
+        let saved = self.ends().monitor.save_memory(RAM, self.memory, to);
+        saved.unwrap_or_else(|error| panic!("cannot save the memory of {QEMU}: {error}"));
     }
 
     /// A test that fails while it asks leaves them whole.
@@ -347,6 +376,7 @@ mod tests {
                 net: Some(net),
                 disk: Some(scratch.write("disk", [0; 4096])),
                 rng: true,
+                ..Devices::default()
             };
             let config = Config {
                 devices,

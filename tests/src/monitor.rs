@@ -43,6 +43,15 @@ impl Monitor {
             .ok_or_else(|| io::Error::other(answer.to_string()))
     }
 
+    /// Writes a range of physical memory to a file.
+    ///
+    /// # Errors
+    /// QEMU does not answer, or answers with an error.
+    pub(crate) fn save_memory(&mut self, start: u64, bytes: u64, to: &Path) -> io::Result<()> {
+        let arguments = json!({ "val": start, "size": bytes, "filename": to });
+        self.execute("pmemsave", &arguments).map(drop)
+    }
+
     fn execute(&mut self, command: &str, arguments: &Value) -> io::Result<Value> {
         let connection = match &mut self.connection {
             Some(connection) => connection,

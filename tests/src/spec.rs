@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::devices::{Devices, Forward, Net};
+
 /// The text of a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecText(String);
@@ -92,6 +94,15 @@ pub fn default_path() -> PathBuf {
         env!("CARGO_MANIFEST_DIR"),
         "/../capdl/specs/default.cdl"
     ))
+}
+
+/// The devices that the default system drives: those of `make run`.
+pub fn default_devices() -> Devices {
+    Devices {
+        net: Some(Net::User(&[Forward::Tcp(80)])),
+        disk: None,
+        rng: true,
+    }
 }
 
 /// Where the spec of a demo is.
