@@ -192,8 +192,8 @@ fn a_web_server_serves_many_and_slow_ones_and_those_that_leave() {
         let slow = scope.spawn(|| {
             let begin = Instant::now();
             // More than lies in all the buffers on the way.
-            let large = site.url("/bytes/8000000");
-            assert!(curl(["--limit-rate", "1M", large.as_str()]) == numbered(8_000_000));
+            let large = site.url("/bytes/20000000");
+            assert!(curl(["--limit-rate", "2M", large.as_str()]) == numbered(20_000_000));
             begin.elapsed()
         });
         thread::sleep(Duration::from_millis(500));
