@@ -100,8 +100,8 @@ pub fn default_path() -> PathBuf {
 pub fn default_devices() -> Devices {
     Devices {
         net: Some(Net::User(&[Forward::Tcp(80)])),
-        disk: None,
         rng: true,
+        ..Devices::default()
     }
 }
 
