@@ -2,7 +2,7 @@
 //! A machine: physical memory, a guest with some of it, and a device.
 
 use core::{cell::Cell, ops::ControlFlow};
-use std::{cell::RefCell, rc::Rc, vec, vec::Vec};
+use std::{cell::RefCell, iter, rc::Rc, vec, vec::Vec};
 
 use wasm_state::mailbox::Words;
 
@@ -147,11 +147,24 @@ impl Guest {
         Some(BASE + mapping.frame * u64::from(PAGE) + u64::from(address % PAGE))
     }
 
+    /// Parts of a range, each in one page.
+    fn parts(address: u32, len: usize) -> impl Iterator<Item = (u32, usize, usize)> {
+        let mut done = 0;
+        iter::from_fn(move || {
+            let at = address + done as u32;
+            let here = (len - done).min((PAGE - at % PAGE) as usize);
+            let part = (at, done, here);
+            done += here;
+            (here > 0).then_some(part)
+        })
+    }
+
     /// The guest stores, wherever it can.
     pub fn write(&self, address: u32, bytes: &[u8]) {
-        for (at, &byte) in (address..).zip(bytes) {
+        for (at, done, here) in Self::parts(address, bytes.len()) {
             if self.mapping(at / PAGE).is_some_and(|page| page.write) {
-                self.memory.store(self.physical(at).unwrap(), &[byte]);
+                let part = &bytes[done..done + here];
+                self.memory.store(self.physical(at).unwrap(), part);
             }
         }
     }
@@ -165,16 +178,22 @@ impl Guest {
     }
 
     pub fn read(&self, address: u32, len: u32) -> Vec<u8> {
-        let byte = |at| self.memory.load::<1>(self.physical(at).unwrap())[0];
-        (address..address + len).map(byte).collect()
+        let mut out = Vec::with_capacity(len as usize);
+        for (at, _, here) in Self::parts(address, len as usize) {
+            let start = Memory::index(self.physical(at).unwrap());
+            out.extend_from_slice(&self.memory.bytes.borrow()[start..start + here]);
+        }
+        out
     }
 
+    /// The word at a multiple of 4.
     pub fn read32(&self, address: u32) -> u32 {
-        u32::from_le_bytes(self.read(address, 4).try_into().unwrap())
+        u32::from_le_bytes(self.memory.load(self.physical(address).unwrap()))
     }
 
+    /// The half word at a multiple of 2.
     pub fn read16(&self, address: u32) -> u16 {
-        u16::from_le_bytes(self.read(address, 2).try_into().unwrap())
+        u16::from_le_bytes(self.memory.load(self.physical(address).unwrap()))
     }
 }
 
