@@ -231,7 +231,10 @@ fn one_end(mailbox: &mut Mailbox, end: End, delay: Duration) -> Verdict {
             match gone {
                 Gone::Detached => flooded.until(mailbox, 2)?,
                 Gone::Revoked => region.revoke()?,
-                Gone::WithItsGuest => flooded.process.stop(Duration::ZERO)?,
+                Gone::WithItsGuest => {
+                    flooded.process.stop(Duration::ZERO)?;
+                    flooded.process.wait()?;
+                }
                 Gone::Closed => {}
             }
             if !matches!(gone, Gone::Closed) {
