@@ -233,7 +233,7 @@ fn serve(setup: &Setup, mut nic: Nic) {
 fn keep_open(socket: &mut tcp::Socket<'_>, port: u16) {
     if !socket.is_open() {
         let _ = socket.listen(port);
-    } else if socket.is_active() && !socket.may_recv() {
+    } else if socket.state() == tcp::State::CloseWait {
         socket.close();
     }
 }
