@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The default system: two guests talk, five misbehave, and the first two never notice.
+//! The default system: one guest serves the web, two talk, five misbehave, and the others never notice.
 //!
 //! One boot, of a machine that counts instructions for time, so that the spinner gets its share before
 //! its deadline however busy the host is; each test looks at what it printed.
@@ -74,6 +74,7 @@ fn run() -> Result<String, (MachineError, String)> {
     Build::from_env().image(Kernel::Release, &spec::default_path(), &image);
     let config = Config {
         counted: true,
+        devices: spec::default_devices(),
         ..Config::default()
     };
     let machine = Machine::boot(&image, config).map_err(|e| (e, String::new()))?;
@@ -187,6 +188,13 @@ fn nobody_else_fails_and_each_culprit_once() {
     let mut expected = CULPRITS.map(|culprit| culprit.guest);
     expected.sort_unstable();
     assert_eq!(names, expected, "{}", log());
+}
+
+#[test]
+fn the_network_is_there_and_the_web_is_served() {
+    entry_of("net", "10.0.2.15/24 by DHCP");
+    entry_of("http", "serving at *:80");
+    entry_of("feeder", "the generator was fed 64 bytes of a device");
 }
 
 #[test]

@@ -14,8 +14,8 @@ use system_tests::machine::{Config, LIMIT, Machine, SECONDS};
 use system_tests::scratch::Scratch;
 use system_tests::spec;
 
-/// Boots and waits until ping and pong talk, one of the others has been ended by a trap, and one by its
-/// deadline.
+/// Boots and waits until the web is served, ping and pong talk, one of the others has been ended by a trap, and
+/// one by its deadline.
 #[track_caller]
 fn works_on(kernel: Kernel, config: Config) {
     let scratch = Scratch::new();
@@ -28,6 +28,11 @@ fn works_on(kernel: Kernel, config: Config) {
         SECONDS,
     );
     machine.expect("spin: error: failed: ended", SECONDS);
+    machine.expect("http: serving at *:80", SECONDS);
+    machine.expect(
+        "feeder: the generator was fed 64 bytes of a device",
+        SECONDS,
+    );
     let text = machine.end();
     assert!(!text.to_lowercase().contains("panic"), "{text}");
 }
@@ -36,7 +41,8 @@ macro_rules! machines {
     ($($name:ident: $kernel:ident, $cpu:literal, $memory:literal;)*) => {$(
         #[test]
         fn $name() {
-            works_on(Kernel::$kernel, Config { cpu: $cpu, memory: $memory, ..Config::default() });
+            let devices = spec::default_devices();
+            works_on(Kernel::$kernel, Config { cpu: $cpu, memory: $memory, devices, ..Config::default() });
         }
     )*};
 }
@@ -69,7 +75,8 @@ fn guests_sleep_in_real_time() {
     assert!(slept >= Duration::from_secs(10), "{slept:?}");
 }
 
-/// What the machine counts instead of time makes a run repeatable; so it prints the same twice.
+/// What the machine counts instead of time makes a run repeatable; so it prints the same twice. It has none of
+/// the devices that bring something from outside.
 #[test]
 fn counted_runs_are_the_same() {
     let scratch = Scratch::new();

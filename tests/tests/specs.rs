@@ -8,7 +8,7 @@ use system_tests::build::{Build, Kernel, Parts};
 use system_tests::console::{Entry, entries};
 use system_tests::machine::{Config, Machine, SECONDS};
 use system_tests::scratch::Scratch;
-use system_tests::spec::SpecText;
+use system_tests::spec::{self, SpecText};
 
 /// A running system of this spec; the image is needed no more. It counts instructions for time, so that
 /// times do not depend on how busy the host is.
@@ -20,6 +20,7 @@ fn boot(spec: &SpecText) -> Machine {
     Build::from_env().image(Kernel::Release, &spec, &image);
     let config = Config {
         counted: true,
+        devices: spec::default_devices(),
         ..Config::default()
     };
     let machine = Machine::boot(&image, config).expect("QEMU");
@@ -93,11 +94,14 @@ fn only_the_guests_of_the_spec_start() {
     machine.expect("ping: 10000 round trips, checksum ok", SECONDS);
     machine.expect("spin: error: failed: ended", SECONDS);
     machine.expect("again: error: failed: ended", SECONDS);
+    machine.expect("http: serving at ", SECONDS);
+    machine.expect("feeder: ", SECONDS);
     let text = machine.end();
     let mut guests: Vec<_> = entries(&text).map(|entry| entry.guest).collect();
     guests.sort_unstable();
     guests.dedup();
-    assert_eq!(guests, ["again", "ping", "pong", "spin"], "{text}");
+    let expected = ["again", "feeder", "http", "net", "ping", "pong", "spin"];
+    assert_eq!(guests, expected, "{text}");
 }
 
 #[test]
