@@ -255,7 +255,7 @@ fn dma_stops_before_memory_is_used_again() {
 #[test]
 fn a_storm_of_interrupts_does_not_delay_a_guest_of_higher_priority() {
     /// Instructions, since the machine counts those for time: some turns of the server with interrupts off.
-    const LATEST: u64 = 200_000;
+    const LATEST: u64 = 50_000;
     let scratch = Scratch::new();
     let spec = SpecText::of_tests("devices.cdl")
         .replace("args: [\"scenarios\"]", "args: [\"clock\"]")

@@ -26,7 +26,6 @@ pub mod register {
     pub const QUEUE_DRIVER: u32 = 0x090;
     pub const QUEUE_DEVICE: u32 = 0x0a0;
     pub const CONFIG_GENERATION: u32 = 0x0fc;
-    pub const CONFIG: u32 = 0x100;
     /// Behind the last.
     pub const END: u32 = 0x200;
 }

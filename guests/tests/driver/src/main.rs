@@ -27,8 +27,11 @@ use userland::start::Start;
 use device::Kind;
 use ground::Ground;
 
+/// Names, and what each is.
+type Roles<T> = &'static [(&'static str, T)];
+
 /// Roles with a device.
-const DRIVERS: &[(&str, fn(&mut Ground) -> Verdict)] = &[
+const DRIVERS: Roles<fn(&mut Ground) -> Verdict> = &[
     ("bad-buffers", chains::bad_buffers),
     ("knots", chains::knots),
     ("longest", chains::longest),
@@ -54,7 +57,7 @@ const DRIVERS: &[(&str, fn(&mut Ground) -> Verdict)] = &[
 ];
 
 /// Roles without one, or with one that is only looked at.
-const OTHERS: &[(&str, fn(&Start) -> Verdict)] = &[
+const OTHERS: Roles<fn(&Start) -> Verdict> = &[
     ("looker", handles::looker),
     ("watch", receive::watch),
     ("witness", watch::witness),

@@ -228,6 +228,11 @@ fn one_end(mailbox: &mut Mailbox, end: End, delay: Duration) -> Verdict {
             };
             let mut flooded = Flooded::start(mailbox, how, Some(&region))?;
             rest(mailbox)?;
+            ensure!(
+                own.iter()
+                    .all(|window| window.first_other_than(0).is_some()),
+                "frames came, and none to the window"
+            );
             match gone {
                 Gone::Detached => flooded.until(mailbox, 2)?,
                 Gone::Revoked => region.revoke()?,
