@@ -269,20 +269,20 @@ impl<Q: QueueMemory> Real<Q> {
 
     /// Whether a chain that the device has touches a range of the guest's memory.
     pub fn touches(&self, start: u64, end: u64) -> bool {
-        let mut is_free = [false; MAX_SIZE as usize];
-        let mut at = usize::from(self.first_free);
-        for _ in 0..self.free {
-            if let (Some(is_free), Some(entry)) = (is_free.get_mut(at), self.parts.entries.get(at))
-            {
-                *is_free = true;
-                at = entry.next.into();
-            }
-        }
-        let all = self.parts.entries.iter().zip(is_free);
-        all.take(self.size.into()).any(|(entry, is_free)| {
+        let entries = &self.parts.entries;
+        let overlaps = |entry: &Entry| {
             let from = u64::from(entry.address);
-            !is_free && from < end && start < from + u64::from(entry.len)
-        })
+            from < end && start < from + u64::from(entry.len)
+        };
+        let chain_does = |(first, entry): (u8, &Entry)| {
+            let mut at = first;
+            (0..entry.pieces).any(|_| {
+                let piece = entries.get(usize::from(at));
+                at = piece.map_or(at, |piece| piece.next);
+                piece.is_some_and(overlaps)
+            })
+        };
+        self.in_flight != 0 && (0..=u8::MAX).zip(entries.iter()).any(chain_does)
     }
 
     /// Always there: any byte is an index of the table.

@@ -222,6 +222,12 @@ fn values_that_are_refused() {
     for value in [4, u32::MAX] {
         assert_eq!(m.write(reg::INTERRUPT_ACK, value), Err(Error::InvalidValue));
     }
-    m.write(reg::QUEUE_SEL, 9).unwrap();
+    // Of a queue that the device does not have, and of one that nobody has.
+    for queue in [3, 9] {
+        m.write(reg::QUEUE_SEL, queue).unwrap();
+        for offset in [reg::QUEUE_NUM, reg::QUEUE_DESC_LOW, reg::QUEUE_READY] {
+            assert_eq!(m.write(offset, 1), Err(Error::InvalidValue));
+        }
+    }
     assert_eq!(m.write(reg::QUEUE_READY, 0), Err(Error::InvalidValue));
 }
