@@ -33,7 +33,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use alloc::rc::Rc;
+use alloc::{rc::Rc, vec::Vec};
+use core::mem::take;
 
 use userland::device::Device;
 
@@ -51,11 +52,28 @@ pub const BUFFERS: usize = QUEUE;
 /// The longest frame that can be sent or received, from the addresses on and without the check sequence.
 pub const MAX_FRAME: usize = ROOM;
 
+/// The queue of frames that are to be sent (virtio 1.2, section 5.1.2).
+const TRANSMIT: u16 = 1;
+/// Buffers that are handed back to be received into at a time: a quarter, so that the device has three always.
+const FEW: usize = QUEUE / 4;
+
 /// Where `virtio_net_config.status` is in the configuration space, and its bit `VIRTIO_NET_S_LINK_UP`.
 const STATUS: u32 = 6;
 const LINK_UP: u32 = 1;
 /// The bit of the interrupt status that tells of a configuration change (virtio 1.2, section 4.2.2).
 const CONFIGURATION: u32 = 2;
+
+/// What becomes of frames that found no place, be it that they were to be sent, or that they were received and could
+/// not have been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// There are none.
+    None,
+    /// There is a place now.
+    Goes,
+    /// There is an interrupt when there is a place.
+    Waits,
+}
 
 /// A network device. See the example of [`net`](crate::net).
 ///
@@ -64,8 +82,10 @@ const CONFIGURATION: u32 = 2;
 pub struct Nic<R: Registers = Device> {
     frames: Frames<R>,
     line: Rc<Line<R>>,
-    /// A buffer whose frame was looked at last.
-    looked_at: Option<u16>,
+    /// Buffers that are to be received into again; the last is of the frame that was looked at last.
+    returned: Vec<u16>,
+    /// There was no place for a frame that was to be sent.
+    is_full: bool,
     /// What the queues were found to be.
     fault: Option<Error>,
 }
@@ -77,13 +97,15 @@ impl<R: Registers> Nic<R> {
     /// [`Error::WrongType`], and see [`Error`].
     pub fn new(registers: R) -> Result<Self, Error> {
         let (frames, line) = Frames::new(registers)?;
-        let mut nic = Self {
+        let nic = Self {
             frames,
             line,
-            looked_at: None,
+            returned: Vec::with_capacity(QUEUE),
+            is_full: false,
             fault: None,
         };
-        nic.flush()?;
+        nic.line.set_interrupts(TRANSMIT, false);
+        nic.line.kick()?;
         Ok(nic)
     }
 
@@ -115,23 +137,42 @@ impl<R: Registers> Nic<R> {
     ///
     /// # Errors
     /// As [`Nic::ack`].
-    pub fn flush(&mut self) -> Result<(), Error> {
-        self.give_back();
+    pub fn flush(&mut self) -> Result<Rest, Error> {
+        // Not few at a time: the device has the others.
+        if self.returned.len() >= FEW {
+            for index in take(&mut self.returned) {
+                let posted = self.frames.post(index);
+                self.note(posted);
+            }
+        }
+        // What was sent is taken back when a place is needed. Only who has none waits for the device.
+        let was_full = take(&mut self.is_full);
+        if was_full {
+            self.line.set_interrupts(TRANSMIT, true);
+            self.line.mark(TRANSMIT);
+        }
         self.line.kick()?;
-        self.check()
+        self.check()?;
+        if !was_full {
+            return Ok(Rest::None);
+        }
+        // The device may have been quicker; then there is no interrupt to come.
+        if self.frames.sender().free()?.is_none() {
+            return Ok(Rest::Waits);
+        }
+        self.line.set_interrupts(TRANSMIT, false);
+        Ok(Rest::Goes)
     }
 
     /// The next frame, and a place to put an answer. Nothing, if there is no such place.
     pub fn receive(&mut self) -> Option<(&[u8], Slot<'_, R>)> {
-        self.give_back();
         // What cannot be answered waits.
-        let free = self.frames.sender().free();
-        let free = self.note(free)??;
+        let free = self.free()?;
         // As many as there can be.
         for _ in 0..QUEUE {
             let taken = self.frames.take_received();
             let (index, len) = self.note(taken)??;
-            self.looked_at = Some(index);
+            self.returned.push(index);
             if len != 0 {
                 let (frame, sender) = self.frames.split(index, len);
                 return Some((
@@ -143,15 +184,13 @@ impl<R: Registers> Nic<R> {
                     },
                 ));
             }
-            self.give_back();
         }
         None
     }
 
     /// A place for a frame, if the device has sent enough of the last ones.
     pub fn transmit(&mut self) -> Option<Slot<'_, R>> {
-        let free = self.frames.sender().free();
-        let index = self.note(free)??;
+        let index = self.free()?;
         let (sender, fault) = (self.frames.sender(), &mut self.fault);
         Some(Slot {
             sender,
@@ -160,12 +199,12 @@ impl<R: Registers> Nic<R> {
         })
     }
 
-    /// Queues the buffer of the frame that was looked at, for the device to receive into.
-    fn give_back(&mut self) {
-        if let Some(index) = self.looked_at.take() {
-            let posted = self.frames.post(index);
-            self.note(posted);
-        }
+    /// A place for a frame that is to be sent.
+    fn free(&mut self) -> Option<u16> {
+        let free = self.frames.sender().free();
+        let free = self.note(free)?;
+        self.is_full |= free.is_none();
+        free
     }
 
     fn check(&self) -> Result<(), Error> {

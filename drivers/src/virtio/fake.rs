@@ -106,6 +106,12 @@ impl Fake {
         self.0.borrow_mut().queues[queue].done.push((id, len));
     }
 
+    /// Whether the driver wants interrupts of a queue.
+    pub fn interrupts(&self, queue: usize) -> bool {
+        let state = self.0.borrow();
+        word(state.queues[queue].places[1]) & 1 == 0
+    }
+
     pub fn frames_sent(&self) -> Vec<Vec<u8>> {
         core::mem::take(&mut self.0.borrow_mut().sent)
     }
@@ -253,6 +259,7 @@ unsafe impl Registers for Fake {
         let (device, index) = (state.device, queue as usize);
         let known = state.queues[index].held.len();
         state.queues[index].take();
+        state.queues[index].tell();
         if device == 1 && queue == 1 {
             let new = state.queues[1].held.split_off(known);
             state.queues[1].held.extend(new.clone());

@@ -2,7 +2,11 @@
 //! The registers, as `virtio-drivers` wants them.
 
 use alloc::{rc::Rc, vec::Vec};
-use core::cell::Cell;
+use core::{
+    cell::Cell,
+    ptr::with_exposed_provenance,
+    sync::atomic::{AtomicU16, Ordering},
+};
 
 use userland::{
     device::{Device, Width},
@@ -44,6 +48,10 @@ const MAGIC: u32 = 0x7472_6976;
 const VERSION: u32 = 2;
 /// Bytes of configuration space that a slot has room for.
 const CONFIG_LEN: usize = 0x100;
+/// Queues whose interrupts can be switched.
+const KNOWN: usize = 4;
+/// `VIRTQ_AVAIL_F_NO_INTERRUPT` (virtio 1.2, section 2.7.6).
+const NO_INTERRUPT: u16 = 1;
 /// Queues whose kicks can be collected; those of higher numbers are kicked at once.
 const COLLECTED: u32 = u32::BITS;
 
@@ -57,6 +65,8 @@ pub struct Line<R: Registers = Device> {
     registers: R,
     /// Queues that are to be kicked, a bit each.
     due: Cell<u32>,
+    /// The available rings of the first queues, while they are set up; 0: it is not.
+    available: [Cell<PhysAddr>; KNOWN],
     /// What was refused first.
     fault: Cell<Option<userland::Error>>,
 }
@@ -87,6 +97,29 @@ impl<R: Registers> Line<R> {
             self.note(self.registers.kick(queue));
         }
         self.check()
+    }
+
+    /// Has a queue kicked with the next [`Line::kick`], though nothing was added: which also brings its used ring up
+    /// to date, and has the device know of [`Line::set_interrupts`].
+    pub fn mark(&self, queue: u16) {
+        if u32::from(queue) < COLLECTED {
+            self.due.set(self.due.get() | 1 << queue);
+        }
+    }
+
+    /// Says whether the device shall interrupt for what it uses of one of the first four queues. It is told at the
+    /// next kick of the queue.
+    pub fn set_interrupts(&self, queue: u16, wanted: bool) {
+        let Some(available) = self.available.get(usize::from(queue)).map(Cell::get) else {
+            return;
+        };
+        if available != 0 {
+            let flags = with_exposed_provenance::<AtomicU16>(available as usize);
+            // SAFETY: the queue is set up, so this is its available ring, which begins with its flags: as who made
+            // the transport promised. The driver, too, accesses them as an atomic.
+            let flags = unsafe { &*flags };
+            flags.store(if wanted { 0 } else { NO_INTERRUPT }, Ordering::Release);
+        }
     }
 
     /// Takes the interrupt status, and brings the used rings up to date.
@@ -199,6 +232,7 @@ impl<R: Registers> Transport<R> {
             line: Rc::new(Line {
                 registers,
                 due: Cell::new(0),
+                available: Default::default(),
                 fault: Cell::new(None),
             }),
             kicks,
@@ -269,9 +303,7 @@ impl<R: Registers> virtio_drivers::transport::Transport for Transport<R> {
         let queue = u32::from(queue);
         match self.kicks {
             Kicks::Awaited => self.kick_and_wait(queue),
-            Kicks::Collected if queue < COLLECTED => {
-                self.line.due.set(self.line.due.get() | 1 << queue);
-            }
+            Kicks::Collected if queue < COLLECTED => self.line.mark(queue as u16),
             _ => {
                 self.line.note(self.line.registers.kick(queue));
             }
@@ -311,11 +343,16 @@ impl<R: Registers> virtio_drivers::transport::Transport for Transport<R> {
             self.put_address(register::QUEUE_DEVICE, device_area);
             self.line.put(register::QUEUE_READY, 1);
         }
+        if let Some(available) = self.line.available.get(usize::from(queue)) {
+            available.set(driver_area);
+        }
     }
 
     /// Resets the device, with all its queues: a queue that is only not ready any more may have buffers under way,
     /// and drivers call this in order to free theirs.
     fn queue_unset(&mut self, _: u16) {
+        // Their memory is about to go.
+        self.line.available.iter().for_each(|it| it.set(0));
         // Refused only if the device is not this guest's any more, and has stopped.
         self.line.note(self.line.registers.reset());
     }

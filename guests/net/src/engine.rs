@@ -14,6 +14,7 @@ use core::{
 };
 
 use atoll_abi::net::Status;
+use drivers::net::Rest;
 use net_stack::{Stack, config::Config, smoltcp::time::Instant};
 use userland::{
     task::{Event, yield_now},
@@ -114,34 +115,35 @@ impl Engine {
             if interrupted && let Some(is_up) = self.wire.borrow_mut().take()? {
                 self.stack.borrow_mut().set_link(is_up);
             }
+            let now = now();
             let mut deadline = None;
             for _ in 0..ROUNDS {
-                let more = self.round();
+                let more = self.round(now);
                 // Those who were woken add to what goes out.
                 yield_now().await;
-                deadline = self.stack.borrow_mut().poll_at(now());
+                deadline = self.stack.borrow_mut().poll_at(now);
                 if !more && !self.stack.borrow().is_dirty() {
                     break;
                 }
             }
-            let is_full = {
-                let mut wire = self.wire.borrow_mut();
-                wire.give()?;
-                wire.take_full()
-            };
-            // What finds no place waits for the device.
-            let until = match deadline {
-                Some(deadline) if !is_full => from_stack(deadline),
-                _ => time::Instant::NEVER,
+            let rest = self.wire.borrow_mut().give()?;
+            let until = match (rest, deadline) {
+                (Rest::Goes, _) => {
+                    interrupted = false;
+                    continue;
+                }
+                (Rest::None, Some(deadline)) => from_stack(deadline),
+                // What finds no place waits for the device, and not for the time.
+                (Rest::Waits, _) | (_, None) => time::Instant::NEVER,
             };
             interrupted = self.sleep(interrupt, until).await;
         }
     }
 
     /// One round of the stack; answers whether there may be more to receive.
-    fn round(&self) -> bool {
+    fn round(&self, now: Instant) -> bool {
         let mut wire = self.wire.borrow_mut();
-        self.stack.borrow_mut().poll(now(), &mut *wire)
+        self.stack.borrow_mut().poll(now, &mut *wire)
     }
 
     /// Sleeps until there is something to do; answers whether there was an interrupt.

@@ -4,7 +4,7 @@
 use atoll_abi::net::Traffic;
 use drivers::{
     Error,
-    net::{Nic, Slot},
+    net::{Nic, Rest, Slot},
 };
 use net_stack::smoltcp::{
     phy::{self, Device, DeviceCapabilities, Medium},
@@ -18,8 +18,6 @@ const MAX_FRAME: usize = 1514;
 pub struct Wire {
     nic: Nic,
     traffic: Traffic,
-    /// There was no place for a frame.
-    is_full: bool,
 }
 
 impl Wire {
@@ -27,7 +25,6 @@ impl Wire {
         Ok(Self {
             nic: Nic::new(device)?,
             traffic: Traffic::default(),
-            is_full: false,
         })
     }
 
@@ -53,13 +50,8 @@ impl Wire {
     }
 
     /// Gives the device what there is for it.
-    pub fn give(&mut self) -> Result<(), Error> {
+    pub fn give(&mut self) -> Result<Rest, Error> {
         self.nic.flush()
-    }
-
-    /// Whether there was no place for a frame since this was last asked: there is one when the device says so.
-    pub fn take_full(&mut self) -> bool {
-        core::mem::take(&mut self.is_full)
     }
 }
 
@@ -89,7 +81,7 @@ impl Device for Wire {
     type TxToken<'a> = Sending<'a>;
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Sending<'_>)> {
-        let Self { nic, traffic, .. } = self;
+        let Self { nic, traffic } = self;
         let (frame, slot) = nic.receive()?;
         traffic.frames_received += 1;
         traffic.bytes_received += frame.len() as u64;
@@ -97,14 +89,8 @@ impl Device for Wire {
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Sending<'_>> {
-        let Self {
-            nic,
-            traffic,
-            is_full,
-        } = self;
-        let slot = nic.transmit();
-        *is_full |= slot.is_none();
-        let slot = slot?;
+        let Self { nic, traffic } = self;
+        let slot = nic.transmit()?;
         Some(Sending { slot, traffic })
     }
 
