@@ -47,9 +47,10 @@ say = @echo '==> $(1)'
 
 # ---- The parts and what becomes of them
 
-# Programs for seL4, one a package of the same name; the last is a root task that tests the kernel.
+# Programs for seL4, one a package of the same name; the last are a root task that tests the kernel, and a server
+# that leaves a device running.
 PROGRAMS := sel4-loader root-task wasm-server
-TEST_PROGRAMS := kernel-tests
+TEST_PROGRAMS := kernel-tests runaway
 # Guests, one a package of the same name: those of the system, which are beside the libraries in guests/, demos
 # and benchmarks. The last are for tests, and in no image but theirs.
 GUESTS := $(notdir $(patsubst %/src/main.rs,%,$(wildcard $(addsuffix /src/main.rs,guests/* guests/demos/* guests/bench/*))))
