@@ -235,16 +235,10 @@ pub trait Platform: Send + Sync + Sized + 'static {
     -> Result<(), Failure>;
 
     /// The virtio device with its registers at an offset of a device frame of the spec, and its interrupt.
-    fn device(&self, frame: ObjectId, offset: u32, irq: ObjectId)
-    -> Result<Self::Device, Failure>;
+    fn device(&self, frame: ObjectId, offset: u32, irq: ObjectId) -> Result<Self::Device, Failure>;
     /// Has the device interrupt a guest's sleep from now on ([`Home::park`]), as that bit, until the guest is
     /// evicted. One interrupt comes; the next one when it is [unmasked](Self::unmask).
-    fn interrupt(
-        &self,
-        device: &Self::Device,
-        home: &Self::Home,
-        bit: u32,
-    ) -> Result<(), Failure>;
+    fn interrupt(&self, device: &Self::Device, home: &Self::Home, bit: u32) -> Result<(), Failure>;
     /// Lets the device's next interrupt come.
     fn unmask(&self, device: &Self::Device);
 

@@ -20,9 +20,9 @@ pub mod faults;
 mod heap;
 pub(crate) mod local;
 pub(crate) mod memory;
-mod registers;
 #[cfg_attr(not(target_family = "wasm"), path = "absent.rs")]
 pub mod raw;
+mod registers;
 pub(crate) mod shared;
 #[cfg(all(test, not(loom)))]
 pub(crate) mod steps;

@@ -140,7 +140,9 @@ impl Home for HostHome {
     }
 
     fn make_queue_memory(&self) -> Result<Device, Failure> {
-        Err(Failure::Refused("a virtqueue: this platform has no devices"))
+        Err(Failure::Refused(
+            "a virtqueue: this platform has no devices",
+        ))
     }
 
     fn memory_usage(&self) -> MemoryUsage {

@@ -313,10 +313,12 @@ impl Space {
                 len: len as u32,
             };
             last = match last {
-                Some(last) if last.physical + u64::from(last.len) == next.physical => Some(Extent {
-                    len: last.len + next.len,
-                    ..last
-                }),
+                Some(last) if last.physical + u64::from(last.len) == next.physical => {
+                    Some(Extent {
+                        len: last.len + next.len,
+                        ..last
+                    })
+                }
                 Some(whole) if each(whole).is_break() => return Ok(()),
                 _ => Some(next),
             };
