@@ -204,6 +204,7 @@ const IS_PUBLIC_MODULE: &[&str] = &[
     "handle",
     "introspect",
     "log",
+    "net",
     "port",
     "process",
     "rpc",

@@ -198,6 +198,12 @@ impl Fake {
         used.is_some_and(|used| used.fate.is_none() && !used.from.is_finished())
     }
 
+    fn take_accept(&self, listener: Listener) -> Option<Buffer> {
+        let mut accepts = self.accepts.borrow_mut();
+        let place = accepts.iter().position(|(at, _)| *at == listener)?;
+        Some(accepts.remove(place).1)
+    }
+
     async fn connect(self: &Rc<Self>, peer: SocketAddr, buffer: Buffer) -> Answer {
         let listener = {
             let listeners = self.listeners.borrow();
@@ -205,11 +211,9 @@ impl Fake {
             Listener(place.ok_or(Reason::Refused)? as u32)
         };
         let other = loop {
-            let mut accepts = self.accepts.borrow_mut();
-            if let Some(place) = accepts.iter().position(|(at, _)| *at == listener) {
-                break accepts.remove(place).1;
+            if let Some(other) = self.take_accept(listener) {
+                break other;
             }
-            drop(accepts);
             pause().await;
         };
         let join = |buffer: Buffer| {
