@@ -229,7 +229,7 @@ fn a_wrong_spec_stops_the_build_and_is_explained() {
 #[test]
 fn the_default_spec_passes_the_check() {
     let build = Build::from_env();
-    let spec = system_tests::spec::default_path().display().to_string();
+    let spec = spec::default_path().display().to_string();
     let modules = build.guests.display().to_string();
     let output = build.atoll(["check", &spec, "--modules", &modules]);
     assert!(
