@@ -79,8 +79,7 @@ impl Datagrams {
     pub async fn close(mut self, abort: &Rc<Flag>) {
         self.shared.closes.raise();
         if let Some(up) = self.up.take() {
-            let cancelled = up;
-            if let Either::Second(()) = select(cancelled, abort.wait()).await {
+            if let Either::Second(()) = select(up, abort.wait()).await {
                 return;
             }
             // The engine sends what was written last.
@@ -134,7 +133,6 @@ impl Shared {
     async fn down(self: Rc<Self>, mut output: Output) {
         let mut turn = TURN;
         loop {
-            let mut output = &mut output;
             let output = &mut output;
             let received = self.engine.wait(|stack, waker| {
                 stack.udp_receive(self.id, waker, |peer, bytes| {

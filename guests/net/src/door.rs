@@ -15,8 +15,8 @@ use net_stack::{
     policy::{Action, Rules},
 };
 use userland::{
+    debug,
     future::{Either, select},
-    info,
     rpc::{self, Caller, ServeError, Server},
     shm::Region,
     task::spawn,
@@ -30,7 +30,7 @@ use crate::{
     stream::Stream,
 };
 
-/// Refusals of a connection that are logged each; then one of as many.
+/// Refusals at a door that are logged each; then ever fewer.
 const LOGGED: u32 = 16;
 
 /// A door, and those who came in: one client, and for a moment the one that it was before it was started again.
@@ -162,7 +162,7 @@ impl Door {
             greeted: Cell::new(false),
         });
         self.clients.borrow_mut().insert(number, client.clone());
-        info!(
+        debug!(
             "{}: {} has come, process {}",
             self.name,
             caller.name(),
@@ -176,7 +176,7 @@ impl Door {
             if let Some(client) = client {
                 door.forget(&client);
             }
-            info!("{}: {name} is gone", door.name);
+            debug!("{}: {name} is gone", door.name);
         });
         client
     }
@@ -208,7 +208,7 @@ impl Door {
     fn log_refusal(&self, missing: &Action<'_>) {
         let count = self.refused.get().wrapping_add(1);
         self.refused.set(count);
-        if count <= LOGGED || count.is_multiple_of(LOGGED) {
+        if count <= LOGGED || count.is_power_of_two() {
             warn!(
                 "refused: add `{missing}` to the argument `{}=`, if it is to be allowed",
                 self.name

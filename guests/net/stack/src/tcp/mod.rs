@@ -93,8 +93,14 @@ pub struct Tcp {
     chosen: BTreeMap<u16, SocketHandle>,
 }
 
-/// So many zeros; none if there is no memory left.
+/// Memory that is not for sockets: who asks for one gets an error while there is still some for everything else.
+const HEADROOM: usize = 512 << 10;
+
+/// So many zeros; none if there is not much memory left.
 pub(crate) fn zeros(len: usize) -> Option<Vec<u8>> {
+    // Taken for as long as the others are looked for.
+    let mut headroom = Vec::<u8>::new();
+    headroom.try_reserve_exact(HEADROOM).ok()?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(len).ok()?;
     bytes.resize(len, 0);
@@ -143,6 +149,7 @@ impl Tcp {
         self.count += 1;
         let handle = sockets.add(socket);
         let socket = sockets.get_mut::<tcp::Socket<'_>>(handle);
+        socket.set_congestion_control(tcp::CongestionControl::Reno);
         // Clients collect what they send; what is there is worth sending.
         socket.set_nagle_enabled(false);
         socket.set_timeout(Some(CONNECT_TIMEOUT));
