@@ -206,7 +206,7 @@ fn spec(input: &Input) -> String {
         );
         caps += &format!(
             "{name} {{ memory: ut_{name} link: link (RWG) service: service (RWG) processes shared_memory \
-             wake time sessions singletons entropy log console introspect }}\n"
+             wake time sessions singletons devices entropy entropy_source log console introspect }}\n"
         );
     }
     for name in ["ping", "pong"] {

@@ -92,7 +92,7 @@ pub fn number(random: &mut Random, name: &str, ty: &str) -> u64 {
         ("deadline" | "expires" | "at", _) => random.below(8_000_000) as u64,
         ("grace", _) => random.pick(&[0, 1, 100_000, 2_000_000]),
         ("mailbox", _) => random.pick(&[0x100, 0x100, 0x100, 0x200, 0x200, 0x3000]),
-        ("buffer" | "text" | "message" | "address", _) => address(random),
+        ("buffer" | "bytes" | "text" | "message" | "address", _) => address(random),
         ("len", _) => random.pick(&[0, 1, 5, 64, 511, 512, 513, 1024, 4096, 0x8000]),
         ("offset", _) => random.pick(&[0, 0, 1, 0x100, 0xff00, 0xffff, 0x1_0000]),
         ("pages", _) => random.pick(&[1, 1, 1, 2, 3, 16, 64, 1024, 1025]),
