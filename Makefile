@@ -238,7 +238,7 @@ reproducible: | setup
 TARGET_LIBS := root-task sel4-loader
 
 # Packages of which models are checked. Their atomics and locks are loom's then, so they are built apart.
-MODELLED := userland wasm-lock wasm-state
+MODELLED := userland wasm-lock wasm-state wasm-virtio
 
 # Some look at the guests as they were built, and run them on the host.
 unit-tests: $(GUEST_FILES) $(TEST_GUEST_FILES)

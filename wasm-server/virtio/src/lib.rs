@@ -33,6 +33,8 @@
 //! word and then load the other's, one sees the other's store. The guest's rings are a thread's of its own,
 //! and the same holds between it and a server's thread that collects: acquire of the available index,
 //! release of the used one.
+//!
+//! With `--cfg loom` the barriers are loom's, and `models` runs the real queue beside a device.
 #![no_std]
 #![forbid(unsafe_code)]
 // Whatever a guest or a device says, the server does not panic.
@@ -55,7 +57,7 @@ mod access;
 mod chain;
 mod device;
 mod error;
-#[cfg(any(test, feature = "fake"))]
+#[cfg(any(all(test, not(loom)), feature = "fake"))]
 #[allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -63,11 +65,13 @@ mod error;
 )]
 pub mod fake;
 mod identity;
+#[cfg(all(test, loom))]
+mod models;
 mod queue;
 mod real;
 pub mod register;
 mod rings;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 pub use access::{BadAddress, Extent, GuestMemory, Page, QueueMemory, Registers, Width};

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The queue that the device sees, and which chains of the guest are in it.
 
-use core::{
-    ops::ControlFlow,
-    sync::atomic::{Ordering, fence},
-};
+use core::ops::ControlFlow;
+#[cfg(not(loom))]
+use core::sync::atomic::{Ordering, fence};
 
 use alloc::{boxed::Box, vec::Vec};
+#[cfg(loom)]
+use loom::sync::atomic::{Ordering, fence};
 
 use crate::{
     access::{Extent, Page, QueueMemory},
