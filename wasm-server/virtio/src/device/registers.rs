@@ -169,21 +169,22 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
         if self.status & status::DEVICE_NEEDS_RESET != 0 {
             return Err(Error::NeedsReset);
         }
-        let next = value;
-        let has = |bits| next & bits == bits;
+        let has = |bits| value & bits == bits;
         let needs = |step, before| !has(step) || has(before);
-        let is_known = next & !status::DRIVERS == 0;
-        let keeps = has(self.status);
+        let is_known = value & !status::DRIVERS == 0;
+        let keeps_all = has(self.status);
         if !(is_known
-            && keeps
+            && keeps_all
             && needs(status::DRIVER, status::ACKNOWLEDGE)
             && needs(status::FEATURES_OK, status::DRIVER)
             && needs(status::DRIVER_OK, status::FEATURES_OK))
         {
             return Err(Error::InvalidValue);
         }
-        let mut next = next;
-        if has_new(self.status, next, status::FEATURES_OK) && !self.negotiate(regs, next) {
+        let mut next = value;
+        let is_new = value & !self.status & status::FEATURES_OK != 0;
+        if is_new && !self.negotiate(regs, value) {
+            // The driver finds it missing when it reads Status.
             next &= !status::FEATURES_OK;
             if next & status::DRIVER_OK != 0 {
                 return Err(Error::InvalidValue);
@@ -194,7 +195,8 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
         Ok(())
     }
 
-    /// Whether the device takes the features that the guest took, which must be of those offered.
+    /// Whether the device takes the features that the guest took, which must be of those offered, on its way
+    /// to this status.
     fn negotiate<R: Registers>(&mut self, regs: &R, next: u32) -> bool {
         let features = self.features;
         if features & !self.identity.features != 0 || features & VERSION_1 == 0 {
@@ -227,16 +229,16 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
     ) -> Result<(), Error<E>> {
         let queue = self.queue_sel;
         let size = self.queue_size(queue);
-        let status = self.status;
+        let now = self.status;
         let slot = self.slot_mut(queue).ok_or(Error::InvalidValue)?;
         if slot.queue.is_some() {
             return Err(Error::Busy);
         }
-        if status & status::DEVICE_NEEDS_RESET != 0 {
+        if now & status::DEVICE_NEEDS_RESET != 0 {
             return Err(Error::NeedsReset);
         }
         // Features first, and nothing is added once the device is driven (virtio 1.2, 3.1.1).
-        if status & (status::FEATURES_OK | status::DRIVER_OK) != status::FEATURES_OK {
+        if now & (status::FEATURES_OK | status::DRIVER_OK) != status::FEATURES_OK {
             return Err(Error::InvalidValue);
         }
         let guest_size = u16::try_from(slot.size)
@@ -272,11 +274,6 @@ impl<W: Words, Q: QueueMemory> Device<W, Q> {
         }
         Ok(())
     }
-}
-
-/// Whether a bit was set just now.
-fn has_new(before: u32, now: u32, bit: u32) -> bool {
-    now & !before & bit != 0
 }
 
 /// Whether an access is inside the configuration, and aligned.
