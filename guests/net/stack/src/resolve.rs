@@ -161,7 +161,6 @@ impl Stack {
             .addresses()
             .iter()
             .chain(question.v6.addresses());
-        // As many as there is room for, of both families if there are both.
         let found: heapless::Vec<_, MAX_RESOLVED> = all.copied().take(MAX_RESOLVED).collect();
         let silent = self.now - question.since >= SILENCE;
         self.resolver.questions.remove(id.0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Listening, and accepting.
 
-use alloc::collections::VecDeque;
+use alloc::{collections::VecDeque, vec::Vec};
 use core::{
     net::IpAddr,
     task::{Poll, Waker},
@@ -32,8 +32,12 @@ impl Tcp {
     /// Moves those for whom a peer came into the queue of their listener, and has another socket listen in their
     /// place; forgets those whose peer went away.
     pub fn refill(&mut self, sockets: &mut SocketSet<'static>) {
-        let numbers = self.listeners.iter().map(|(number, _)| number);
-        for number in numbers.collect::<heapless::Vec<u32, 64>>() {
+        // Mostly none.
+        let due: Vec<u32> = (self.listeners.iter())
+            .filter(|(_, listener)| listener.is_due(sockets))
+            .map(|(number, _)| number)
+            .collect();
+        for number in due {
             self.refill_one(sockets, number);
         }
     }
@@ -47,10 +51,6 @@ impl Tcp {
         {
             listener.listening = None;
             listener.queue.push_back(handle);
-        }
-        // Mostly there is nothing to do.
-        if listener.listening.is_some() && listener.queue.is_empty() {
-            return;
         }
         let mut gone = VecDeque::new();
         listener.queue.retain(|handle| {
@@ -99,6 +99,14 @@ impl Tcp {
                 Err(Error::InvalidArgument)
             }
         }
+    }
+}
+
+impl Listener {
+    /// Whether there may be something to do for it.
+    fn is_due(&self, sockets: &SocketSet<'static>) -> bool {
+        let listens = |handle| state(sockets, handle) == tcp::State::Listen;
+        !self.queue.is_empty() || !self.listening.is_some_and(listens)
     }
 }
 

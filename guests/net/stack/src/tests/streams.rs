@@ -376,3 +376,46 @@ fn a_hundred_after_each_other_leave_nothing() {
     assert_eq!(world.a.stack.counts().tcp, 0);
     assert_eq!(world.b.stack.counts().tcp, 1);
 }
+
+#[test]
+fn a_hundred_listeners() {
+    let mut world = World::new();
+    let listeners: Vec<_> = (0..100u16)
+        .map(|port| {
+            world
+                .b
+                .stack
+                .tcp_listen(Local::port(1000 + port), 1)
+                .unwrap()
+                .0
+        })
+        .collect();
+    let connect = |port: u16| at(B, 1000 + port);
+    let open: Vec<_> = [0, 50, 99u16]
+        .map(|port| {
+            (
+                world
+                    .a
+                    .stack
+                    .tcp_connect(connect(port), Local::default())
+                    .unwrap(),
+                port,
+            )
+        })
+        .into();
+    world.second();
+    for (a, port) in open {
+        assert_eq!(
+            world.a.stack.poll_connected(a, Waker::noop()),
+            Poll::Ready(Ok(()))
+        );
+        let listener = listeners[usize::from(port)];
+        assert!(
+            world
+                .b
+                .stack
+                .poll_accept(listener, Waker::noop())
+                .is_ready()
+        );
+    }
+}
