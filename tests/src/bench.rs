@@ -15,13 +15,14 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::console::{Entry, Level, entries};
+use crate::devices::{Devices, Net};
 use crate::machine::{Config, LIMIT, Machine, MachineError};
 
 /// The last line of a run.
 const DONE: &str = "done";
 
 /// What is measured, with its unit and the operation that it is compared with.
-const BENCHMARKS: [(&str, &str, Option<&str>); 56] = [
+const BENCHMARKS: [(&str, &str, Option<&str>); 58] = [
     ("boot_to_guest", INSTRUCTIONS, None),
     ("signal_wait_bare", INSTRUCTIONS, None),
     ("signal_wait_joined_bare", INSTRUCTIONS, None),
@@ -61,6 +62,8 @@ const BENCHMARKS: [(&str, &str, Option<&str>); 56] = [
     ("timer_set", INSTRUCTIONS, Some("hostcall_scalar")),
     ("timer_cancel", INSTRUCTIONS, Some("hostcall_scalar")),
     ("timer_fire", INSTRUCTIONS, Some("timer_bare")),
+    ("virtio_kick", INSTRUCTIONS, Some("hostcall_scalar")),
+    ("virtio_kick_further", INSTRUCTIONS, None),
     ("guest_start", INSTRUCTIONS, Some("thread_start_bare")),
     ("guest_stop", INSTRUCTIONS, Some("thread_stop_bare")),
     ("step_start_space", INSTRUCTIONS, None),
@@ -168,6 +171,10 @@ fn compare(first: &[Row], second: &[Row]) -> Result<(), BenchError> {
 fn run(image: &Path) -> Result<String, BenchError> {
     let config = Config {
         counted: true,
+        devices: Devices {
+            net: Some(Net::Silent),
+            ..Devices::default()
+        },
         ..Config::default()
     };
     let machine =

@@ -30,6 +30,8 @@ pub enum Net {
     /// machine, at 10.0.2.15, are reached from the host by way of
     /// [`Machine::host_port`](crate::machine::Machine::host_port).
     User(&'static [Forward]),
+    /// Nobody: nothing comes, and what is sent is never taken.
+    Silent,
     /// The test, which sends and takes frames: [`Machine::wire`](crate::machine::Machine::wire).
     Wire,
 }
@@ -103,7 +105,7 @@ impl Ends {
                 &test_end(&directory.path("")),
                 &machine_end(&directory.path("")),
             )?),
-            Some(Net::User(_)) | None => None,
+            Some(Net::User(_) | Net::Silent) | None => None,
         };
         Ok(Self {
             monitor: Monitor::new(&monitor(&directory.path("")))?,
@@ -147,6 +149,7 @@ fn arguments(devices: &Devices, sockets: &Path) -> Vec<String> {
             let forwards: String = forwards.iter().map(|forward| forward.option()).collect();
             add("-netdev", format!("user,id=net{forwards}"));
         }
+        Some(Net::Silent) => add("-netdev", "hubport,id=net,hubid=0".into()),
         Some(Net::Wire) => {
             let (machine, test) = (machine_end(sockets), test_end(sockets));
             let netdev = format!(

@@ -19,7 +19,7 @@ use userland::{
 const MAX_TOGETHER: usize = 2;
 
 /// Groups of guests that run together.
-const BENCHMARKS: [&[&str]; 9] = [
+const BENCHMARKS: [&[&str]; 10] = [
     &["bench-calls"],
     &["bench-pong", "bench-ping"],
     &["bench-channel"],
@@ -27,6 +27,7 @@ const BENCHMARKS: [&[&str]; 9] = [
     &["bench-rpc-server", "bench-rpc-client"],
     &["bench-shm"],
     &["bench-timers"],
+    &["bench-virtio"],
     &["bench-start"],
     &["bench-kill"],
 ];

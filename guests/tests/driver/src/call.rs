@@ -16,36 +16,54 @@ use atoll_abi::{PAGE, from_wire};
 use userland::{Error, Handle, Rights, handle::Capability as _, raw, shm::Region};
 
 /// Reads a register.
+///
+/// # Errors
+/// The server's.
 pub fn read(device: Handle, offset: u32, width: u32) -> Result<u32, Error> {
     // SAFETY: the call touches no memory of this guest.
     from_wire(unsafe { raw::device::read(device.0, offset, width) })
 }
 
 /// Writes a register.
+///
+/// # Errors
+/// The server's.
 pub fn write(device: Handle, offset: u32, width: u32, value: u32) -> Result<(), Error> {
     // SAFETY: whatever the device is told of, see above.
     from_wire(unsafe { raw::device::write(device.0, offset, width, value) })
 }
 
 /// Hands the device what is available.
+///
+/// # Errors
+/// The server's.
 pub fn kick(device: Handle, queue: u32) -> Result<(), Error> {
     // SAFETY: what is available is in memory of this module, see above.
     from_wire(unsafe { raw::device::kick(device.0, queue) })
 }
 
 /// Takes the interrupt status, and what was used.
+///
+/// # Errors
+/// The server's.
 pub fn ack(device: Handle) -> Result<u32, Error> {
     // SAFETY: the server writes used rings, which are in memory of this module.
     from_wire(unsafe { raw::device::ack(device.0) })
 }
 
 /// Has a task told of interrupts.
+///
+/// # Errors
+/// The server's.
 pub fn listen(device: Handle, task: u32) -> Result<(), Error> {
     // SAFETY: the call touches no memory of this guest but its mailbox.
     from_wire(unsafe { raw::device::listen(device.0, task) })
 }
 
 /// Sleeps until something was used.
+///
+/// # Errors
+/// The server's.
 pub fn wait(device: Handle, queue: u32, deadline: u64) -> Result<bool, Error> {
     // SAFETY: as for `ack`.
     from_wire(unsafe { raw::device::wait(device.0, queue, deadline) })
@@ -99,15 +117,21 @@ impl Memory {
         from_wire(unsafe { raw::shm::detach(self.base) })
     }
 
+    /// Its address.
     pub const fn base(self) -> u32 {
         self.base
     }
 
+    /// Its bytes.
+    #[expect(clippy::len_without_is_empty, reason = "it has a page, or part of one")]
     pub const fn len(self) -> u32 {
         self.len
     }
 
     /// Part of it, whole words of 8 bytes.
+    ///
+    /// # Panics
+    /// It is not.
     #[track_caller]
     pub fn part(self, offset: u32, len: u32) -> Self {
         let fits = offset.checked_add(len).is_some_and(|end| end <= self.len);
@@ -127,6 +151,7 @@ impl Memory {
         assert!(fits && aligned, "{bytes} bytes at {offset} of {}", self.len);
     }
 
+    /// The byte there. As all below, panics for a place outside or not aligned.
     #[track_caller]
     pub fn byte(&self, offset: u32) -> u8 {
         self.check(offset, 1);
@@ -136,6 +161,7 @@ impl Memory {
             .load(Relaxed)
     }
 
+    /// Sets the byte there.
     #[track_caller]
     pub fn set_byte(&self, offset: u32, value: u8) {
         self.check(offset, 1);
@@ -144,6 +170,7 @@ impl Memory {
             .store(value, Relaxed);
     }
 
+    /// The 16 bits there.
     #[track_caller]
     pub fn half(&self, offset: u32) -> u16 {
         self.check(offset, 2);
@@ -152,6 +179,7 @@ impl Memory {
             .load(Relaxed)
     }
 
+    /// Sets the 16 bits there.
     #[track_caller]
     pub fn set_half(&self, offset: u32, value: u16) {
         self.check(offset, 2);
@@ -160,6 +188,7 @@ impl Memory {
             .store(value, Relaxed);
     }
 
+    /// The 32 bits there.
     #[track_caller]
     pub fn word(&self, offset: u32) -> u32 {
         self.check(offset, 4);
@@ -168,6 +197,7 @@ impl Memory {
             .load(Relaxed)
     }
 
+    /// Sets the 32 bits there.
     #[track_caller]
     pub fn set_word(&self, offset: u32, value: u32) {
         self.check(offset, 4);
@@ -176,6 +206,7 @@ impl Memory {
             .store(value, Relaxed);
     }
 
+    /// The 64 bits there.
     #[track_caller]
     pub fn double(&self, offset: u32) -> u64 {
         self.check(offset, 8);
@@ -184,6 +215,7 @@ impl Memory {
             .load(Relaxed)
     }
 
+    /// Sets the 64 bits there.
     #[track_caller]
     pub fn set_double(&self, offset: u32, value: u64) {
         self.check(offset, 8);

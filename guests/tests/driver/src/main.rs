@@ -4,16 +4,13 @@
 //! roles are those who watch, and who start the others.
 #![no_std]
 #![no_main]
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 
-mod call;
 mod chains;
-mod device;
 mod ground;
 mod handles;
-mod queue;
 mod receive;
 mod registers;
 mod rings;
@@ -22,6 +19,7 @@ mod storm;
 mod watch;
 
 use drill::{Fault, Verdict};
+use driver::{call, device, queue};
 use userland::start::Start;
 
 use device::Kind;

@@ -11,17 +11,24 @@ const PART: u32 = 4096;
 
 /// Flags of a descriptor.
 pub mod flag {
+    /// Another is behind it in the chain.
     pub const NEXT: u16 = 1;
+    /// The device writes it.
     pub const WRITE: u16 = 2;
+    /// It is a table of others.
     pub const INDIRECT: u16 = 4;
 }
 
 /// A descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptor {
+    /// Where the buffer is, in the guest's memory.
     pub address: u64,
+    /// Its bytes.
     pub len: u32,
+    /// See [`flag`].
     pub flags: u16,
+    /// The one behind it.
     pub next: u16,
 }
 
@@ -74,10 +81,12 @@ impl Queue {
         }
     }
 
+    /// Its number.
     pub const fn index(&self) -> u32 {
         self.index
     }
 
+    /// How many descriptors it has.
     pub const fn size(&self) -> u16 {
         self.size
     }
