@@ -116,17 +116,16 @@ impl Engine {
                 self.stack.borrow_mut().set_link(is_up);
             }
             let now = now();
-            let mut deadline = None;
             for _ in 0..ROUNDS {
                 let more = self.round(now);
                 // Those who were woken add to what goes out.
                 yield_now().await;
-                deadline = self.stack.borrow_mut().poll_at(now);
                 if !more && !self.stack.borrow().is_dirty() {
                     break;
                 }
             }
             let rest = self.wire.borrow_mut().give()?;
+            let deadline = self.stack.borrow_mut().poll_at(now);
             let until = match (rest, deadline) {
                 (Rest::Goes, _) => {
                     interrupted = false;
