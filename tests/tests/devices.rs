@@ -112,7 +112,11 @@ fn flooded<T>(wire: &Wire, look: impl FnOnce() -> T) -> (T, Vec<Vec<u8>>) {
     thread::scope(|scope| {
         scope.spawn(|| {
             // An end of the machine is for others to see.
-            while !over.load(Ordering::Relaxed) && wire.send(&frame, MOMENT).is_ok() {}
+            while !over.load(Ordering::Relaxed) {
+                if wire.send(&frame, MOMENT).is_err() {
+                    break;
+                }
+            }
         });
         let heard = scope.spawn(|| {
             let mut frames = Vec::new();
