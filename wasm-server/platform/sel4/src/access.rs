@@ -89,7 +89,7 @@ impl Words for PrivateWords {
     #[inline]
     fn load_four(&self, offset: u32) -> [u32; 4] {
         const LEN: u32 = 16;
-        if offset % LEN != 0 || offset >= self.len || self.len - offset < LEN {
+        if !offset.is_multiple_of(LEN) || offset >= self.len || self.len - offset < LEN {
             return [0; 4];
         }
         let start = self.start + offset as usize;
