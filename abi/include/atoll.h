@@ -926,6 +926,13 @@ int64_t atoll_console_read(void *buffer, uint32_t len);
 ATOLL_IMPORT("atoll::introspect", "cycles")
 int64_t atoll_introspect_cycles(void);
 
+/**
+ * Instructions that the processor has executed for everybody since somebody first asked, modulo
+ * 2^32 and without the time it slept; 0 where it does not count them. Answers: u32.
+ */
+ATOLL_IMPORT("atoll::introspect", "instructions")
+int64_t atoll_introspect_instructions(void);
+
 /** Does nothing: what a scalar call costs. */
 ATOLL_IMPORT("atoll::introspect", "nothing")
 int64_t atoll_introspect_nothing(void);
