@@ -8,7 +8,7 @@ mod system;
 use system::{Guest, System};
 use wasm_server_core::Outcome;
 
-const GROUPS: [&str; 10] = [
+const GROUPS: [&str; 12] = [
     "processes",
     "shared_memory",
     "wake",
@@ -19,6 +19,8 @@ const GROUPS: [&str; 10] = [
     "log",
     "console",
     "introspect",
+    "devices",
+    "entropy_source",
 ];
 
 /// Has the warden run these scenarios.
