@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Virtio devices, and the guests that drive them.
 //!
-//! One guest at a time drives a device: the first that calls it, until it ends or loses it. What it writes
-//! into its virtqueues is checked and translated by [`wasm_virtio`]; here is when.
+//! One guest at a time drives a device: the first that does more than look at it, until it ends or loses
+//! it. What it writes into its virtqueues is checked and translated by [`wasm_virtio`]; here is when.
 //!
 //! A device uses memory that its guest can lose: a window ([`Guest::stop_dma`]), and all of it at its end
 //! ([`Guest::release_devices`]). The order is always the same: first the memory can be named no more, then
@@ -61,6 +61,14 @@ struct Driver {
     is_told: bool,
     /// Calls that were refused.
     refusals: u32,
+}
+
+impl Driver {
+    /// Whether the log says why it is refused something, once more.
+    fn may_hear_why(&mut self) -> bool {
+        self.refusals = self.refusals.saturating_add(1);
+        self.refusals <= MAX_REFUSALS
+    }
 }
 
 /// A guest's memory, as its devices use it.
@@ -134,8 +142,7 @@ impl<P: Platform> Device<P> {
         match f(virtio, &self.registers, &Memory(&guest.home), driver) {
             Ok(answer) => Ok(answer),
             Err(refusal) => {
-                driver.refusals = driver.refusals.saturating_add(1);
-                let is_said = driver.refusals <= MAX_REFUSALS;
+                let is_said = driver.may_hear_why();
                 drop(state);
                 Err(self.explain(guest, refusal, is_said))
             }
@@ -147,14 +154,7 @@ impl<P: Platform> Device<P> {
         if state.driver.is_some() {
             return Err(Error::Busy);
         }
-        if state.virtio.is_none() {
-            let virtio = Virtio::new(&self.registers).map_err(|unsupported| {
-                let text = format!("{}: {unsupported}", self.name);
-                guest.server.log(guest.name(), Level::Error, &text);
-                Error::DeviceFailed
-            })?;
-            state.virtio = Some(virtio);
-        }
+        self.identify(state, guest)?;
         let mut devices = guest.devices.lock();
         let known = devices.iter().position(|device| Arc::ptr_eq(device, self));
         let bit = match known {
@@ -172,6 +172,25 @@ impl<P: Platform> Device<P> {
             refusals: 0,
         });
         Ok(())
+    }
+
+    /// Asks the device what it is, if nobody has.
+    fn identify<'a>(
+        &self,
+        state: &'a mut State<P>,
+        guest: &Guest<P>,
+    ) -> Result<&'a mut Mediated<P>, Error> {
+        match &mut state.virtio {
+            Some(virtio) => Ok(virtio),
+            none => {
+                let virtio = Virtio::new(&self.registers).map_err(|unsupported| {
+                    let text = format!("{}: {unsupported}", self.name);
+                    guest.server.log(guest.name(), Level::Error, &text);
+                    Error::DeviceFailed
+                })?;
+                Ok(none.insert(virtio))
+            }
+        }
     }
 
     /// What a guest is told of a refusal; which rule it broke, whoever reads the log.
@@ -199,12 +218,20 @@ impl<P: Platform> Device<P> {
         error
     }
 
-    /// Reads a register.
-    pub fn read(self: &Arc<Self>, guest: &Guest<P>, offset: u32, width: u32) -> Result<u32, Error> {
+    /// Reads a register. Who only looks does not drive the device.
+    pub fn read(&self, guest: &Guest<P>, offset: u32, width: u32) -> Result<u32, Error> {
         let width = Width::new(width).ok_or(Error::InvalidArgument)?;
-        self.drive(guest, |virtio, registers, _, _| {
-            virtio.read(registers, offset, width).map_err(widen)
-        })
+        let mut state = self.state.lock();
+        let virtio = self.identify(&mut state, guest)?;
+        virtio
+            .read(&self.registers, offset, width)
+            .map_err(|refusal| {
+                let driver = state.driver.as_mut();
+                let mut own = driver.filter(|driver| driver.pid == guest.pid());
+                let is_said = own.as_mut().is_some_and(|driver| driver.may_hear_why());
+                drop(state);
+                self.explain(guest, widen(refusal), is_said)
+            })
     }
 
     /// Writes a register.
