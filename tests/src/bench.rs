@@ -146,7 +146,9 @@ pub enum BenchError {
 /// See [`BenchError`].
 pub fn measure(image: &Path, network: &Path) -> Result<Vec<Row>, BenchError> {
     let net = net::run(network)?;
-    let (first, second) = (run(image)? + &net, run(image)? + &net);
+    // A machine that is ended may be in the midst of a line.
+    let with_net = |text: String| format!("{text}\n{net}");
+    let (first, second) = (with_net(run(image)?), with_net(run(image)?));
     let (first, second) = (rows(&first)?, rows(&second)?);
     compare(&first, &second)?;
     Ok(first)
