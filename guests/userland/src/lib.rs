@@ -53,10 +53,13 @@ pub mod device;
 pub mod entropy;
 pub mod entropy_source;
 pub mod exit;
+#[cfg(not(loom))]
+pub mod fs;
 pub mod future;
 pub mod handle;
 pub mod introspect;
 pub mod log;
+pub mod module;
 #[cfg(not(loom))]
 pub mod net;
 #[cfg(not(loom))]

@@ -226,6 +226,31 @@ impl Window {
         Ok(())
     }
 
+    /// The address of `len` bytes at this offset: for a device that reads them there.
+    ///
+    /// ```no_run
+    /// # use userland::{Error, shm::Window};
+    /// fn second_page(window: &Window) -> Result<u32, Error> {
+    ///     window.place(4096, 4096)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Window`].
+    pub fn place(&self, offset: u32, len: u32) -> Result<u32, Error> {
+        let address = self.shared.range(offset, len);
+        Ok(address.ok_or(Error::InvalidArgument)? as u32)
+    }
+
+    /// As [`Window::place`], for a device that writes them there. See the example of [`Window::place`].
+    ///
+    /// # Errors
+    /// See [`Window`].
+    pub fn place_to_write(&self, offset: u32, len: u32) -> Result<u32, Error> {
+        self.check_writable()?;
+        self.place(offset, len)
+    }
+
     /// Copies bytes out, each by itself and in no order: a word that is stored with release after
     /// they were written, and loaded with acquire before, says that they are there.
     /// See the example of [`Window`].
@@ -233,11 +258,8 @@ impl Window {
     /// # Errors
     /// See [`Window`].
     pub fn read(&self, offset: u32, buffer: &mut [u8]) -> Result<(), Error> {
-        let bytes = self.shared.bytes(offset, buffer.len());
-        for (to, from) in buffer.iter_mut().zip(bytes.ok_or(Error::InvalidArgument)?) {
-            *to = from.load(Ordering::Relaxed);
-        }
-        Ok(())
+        let read = self.shared.get(offset, buffer);
+        read.ok_or(Error::InvalidArgument)
     }
 
     /// Copies bytes in, as [`Window::read`] copies them out. See the example of [`Window`].
@@ -246,11 +268,8 @@ impl Window {
     /// See [`Window`].
     pub fn write(&self, offset: u32, bytes: &[u8]) -> Result<(), Error> {
         self.check_writable()?;
-        let places = self.shared.bytes(offset, bytes.len());
-        for (from, to) in bytes.iter().zip(places.ok_or(Error::InvalidArgument)?) {
-            to.store(*from, Ordering::Relaxed);
-        }
-        Ok(())
+        let written = self.shared.put(offset, bytes);
+        written.ok_or(Error::InvalidArgument)
     }
 
     /// A store through a read-only window would end the guest.
@@ -317,6 +336,31 @@ mod tests {
         assert_eq!(window.store(0, 1, Ordering::Relaxed), Err(Error::Denied));
         assert_eq!(window.write(0, &[1]), Err(Error::Denied));
         assert!(window.load(0, Ordering::Relaxed).is_ok());
+    }
+
+    #[test]
+    fn any_bytes_are_copied_and_no_others() {
+        let window = Window::new(Shared::leak(256), Rights::READ_WRITE);
+        for begin in 0..33_u32 {
+            for len in [0, 1, 15, 16, 17, 48, 100, 200] {
+                window.write(0, &[0xee; 256]).unwrap();
+                let bytes: alloc::vec::Vec<_> = (1..=len).collect();
+                window.write(begin, &bytes).unwrap();
+                let mut all = [0; 256];
+                window.read(0, &mut all).unwrap();
+                let (begin, end) = (begin as usize, begin as usize + usize::from(len));
+                assert_eq!(all[begin..end], bytes);
+                assert!(
+                    all[..begin]
+                        .iter()
+                        .chain(&all[end..])
+                        .all(|byte| *byte == 0xee)
+                );
+                let mut part = alloc::vec![0; bytes.len()];
+                window.read(begin as u32, &mut part).unwrap();
+                assert_eq!(part, bytes);
+            }
+        }
     }
 
     #[test]

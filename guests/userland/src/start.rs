@@ -117,6 +117,19 @@ impl Start {
         &self.params.name
     }
 
+    /// The version of the module that it runs, or nothing.
+    ///
+    /// ```no_run
+    /// use userland::{info, start::Start};
+    ///
+    /// fn introduce(start: &Start) {
+    ///     info!("{}, version {}", start.name(), start.version());
+    /// }
+    /// ```
+    pub fn version(&self) -> &str {
+        &self.params.version
+    }
+
     /// The arguments, in the order they were given.
     ///
     /// ```no_run
@@ -247,6 +260,7 @@ mod tests {
                 .into(),
             groups: Groups::NONE.with(Group::Wake),
             limits: Limits::DEFAULT,
+            version: "2".into(),
         };
         postcard::to_allocvec(&params).unwrap()
     }

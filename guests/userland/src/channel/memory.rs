@@ -189,9 +189,21 @@ mod model {
             self.len = self.len.min(len);
         }
 
-        pub fn put(&self, bytes: &[u8]) -> Option<()> {
+        /// Those from an offset on, which is one of a word.
+        fn words_from(&self, offset: u32) -> Option<&[AtomicU64]> {
+            let offset = offset as usize;
             let words = self.data.words.get(self.words.clone())?;
-            for (chunk, word) in bytes.chunks(WORD).zip(words) {
+            offset
+                .is_multiple_of(WORD)
+                .then(|| words.get(offset / WORD..))?
+        }
+
+        pub fn put(&self, bytes: &[u8]) -> Option<()> {
+            self.put_at(0, bytes)
+        }
+
+        pub fn put_at(&self, offset: u32, bytes: &[u8]) -> Option<()> {
+            for (chunk, word) in bytes.chunks(WORD).zip(self.words_from(offset)?) {
                 let mut value = [0; WORD];
                 value[..chunk.len()].copy_from_slice(chunk);
                 word.store(u64::from_ne_bytes(value), Relaxed);
@@ -199,17 +211,12 @@ mod model {
             Some(())
         }
 
-        pub fn put_at(&self, _: u32, _: &[u8]) -> Option<()> {
-            unimplemented!("models copy whole frames")
-        }
-
-        pub fn get_at(&self, _: u32, _: &mut [u8]) -> Option<()> {
-            unimplemented!("models copy whole frames")
-        }
-
         pub fn get(&self, bytes: &mut [u8]) -> Option<()> {
-            let words = self.data.words.get(self.words.clone())?;
-            for (chunk, word) in bytes.chunks_mut(WORD).zip(words) {
+            self.get_at(0, bytes)
+        }
+
+        pub fn get_at(&self, offset: u32, bytes: &mut [u8]) -> Option<()> {
+            for (chunk, word) in bytes.chunks_mut(WORD).zip(self.words_from(offset)?) {
                 chunk.copy_from_slice(&word.load(Relaxed).to_ne_bytes()[..chunk.len()]);
             }
             Some(())

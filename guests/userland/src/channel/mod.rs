@@ -66,6 +66,7 @@ mod open;
 #[cfg(not(loom))]
 mod poll;
 mod reader;
+mod reservation;
 mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -87,7 +88,8 @@ pub use wait::{Reader, Writer};
 pub(crate) use {channel::Place, poll::Watch};
 
 pub use reader::{Frame, Overtaken, ReadEnd, ReadError};
-pub use writer::{Reservation, WriteEnd, WriteError, WriterId};
+pub use reservation::Reservation;
+pub use writer::{WriteEnd, WriteError, WriterId};
 
 /// How an end stands to those of the other side.
 ///

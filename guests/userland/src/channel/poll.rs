@@ -5,8 +5,9 @@ use core::task::{Context, Poll};
 
 use super::{
     reader::{Found, Frame, ReadError},
+    reservation::Room,
     wait::{Reader, Writer},
-    writer::{Room, WriteEnd, WriteError},
+    writer::{WriteEnd, WriteError},
 };
 use crate::{task, time::Instant};
 

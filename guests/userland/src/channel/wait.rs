@@ -17,7 +17,8 @@ use core::{
 use super::models::Event;
 use super::{
     reader::{Frame, ReadEnd, ReadError},
-    writer::{Reservation, WriteEnd, WriteError},
+    reservation::{Reservation, Room},
+    writer::{WriteEnd, WriteError},
 };
 #[cfg(not(all(test, loom)))]
 use crate::task::Event;
@@ -200,7 +201,7 @@ impl Writer {
         Ok(self.end.reservation(room))
     }
 
-    async fn wait_for_room(&mut self, len: u32) -> Result<super::writer::Room, WriteError> {
+    async fn wait_for_room(&mut self, len: u32) -> Result<Room, WriteError> {
         let mut seen = self.bell.seen();
         loop {
             self.end.arm();

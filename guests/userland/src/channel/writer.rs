@@ -18,7 +18,8 @@ use super::{
     Strength,
     layout::{Descriptor, Mark, pair},
     link::{Link, Side, span},
-    memory::{Cells, One, Run, Slice},
+    memory::{Cells, One, Run},
+    reservation::{Reservation, Room},
     sync::{
         AtomicU32,
         Ordering::{Relaxed, SeqCst},
@@ -403,9 +404,17 @@ impl WriteEnd {
         Err(WriteError::Contended)
     }
 
+    /// Has nothing be where a frame was to be.
+    pub(super) fn give_up(&mut self, room: &Room) {
+        // In a pipe nobody knows of it yet.
+        if !self.pipe {
+            self.stamp(room.start, VOID);
+        }
+    }
+
     /// Stamps the next frame, and sees to the readers.
     #[inline(always)]
-    fn stamp(&mut self, start: u32, len: u32) {
+    pub(super) fn stamp(&mut self, start: u32, len: u32) {
         let word = self.mark(start, len);
         if word != 0 {
             self.attend(word);
@@ -532,99 +541,5 @@ impl WriterId {
     /// See the example of [`WriterId`].
     pub const fn generation(self) -> u32 {
         self.0 >> 16
-    }
-}
-
-/// Room for a frame. To drop it gives the frame up.
-///
-/// ```no_run
-/// use userland::channel::{WriteError, Writer};
-///
-/// /// Asks for as much as may be needed, and keeps what is.
-/// async fn greet(writer: &mut Writer, name: &str) -> Result<(), WriteError> {
-///     let mut frame = writer.reserve(64).await?;
-///     frame.write(0, b"hello ");
-///     let len = frame.len().min(6 + name.len() as u32);
-///     if frame.write(6, name.as_bytes()).is_none() {
-///         return Err(WriteError::TooLong);
-///     }
-///     frame.commit_first(len);
-///     Ok(())
-/// }
-/// ```
-#[must_use = "a frame is there when it is committed"]
-pub struct Reservation<'a> {
-    writer: &'a mut WriteEnd,
-    room: Room,
-}
-
-/// Where a frame is to be.
-#[derive(Clone, Debug)]
-pub(super) struct Room {
-    start: u32,
-    slice: Slice,
-}
-
-impl Reservation<'_> {
-    /// Bytes.
-    ///
-    /// See the example of [`Reservation`].
-    #[expect(clippy::len_without_is_empty, reason = "who reserves knows")]
-    pub fn len(&self) -> u32 {
-        self.room.slice.len()
-    }
-
-    /// Where it is in the guest's memory: for a device that writes it there.
-    ///
-    /// See the example of [`Reservation`].
-    #[cfg(not(loom))]
-    pub const fn address(&self) -> usize {
-        self.room.slice.address()
-    }
-
-    /// Copies bytes to this offset; none if they do not fit.
-    ///
-    /// See the example of [`Reservation`].
-    pub fn write(&mut self, offset: u32, bytes: &[u8]) -> Option<()> {
-        if offset == 0 {
-            self.room.slice.put(bytes)
-        } else {
-            self.room.slice.put_at(offset, bytes)
-        }
-    }
-
-    /// Writes all of a frame of 1 to 32 bytes; none if it is of another length.
-    #[cfg(not(loom))]
-    #[inline(always)]
-    pub(crate) fn write_short(&mut self, words: &[u64; 4]) -> Option<()> {
-        self.room.slice.put_short(words)
-    }
-
-    /// Makes the frame visible, as long as it was reserved, and wakes a reader that sleeps.
-    ///
-    /// See the example of [`Reservation`].
-    #[inline(always)]
-    pub fn commit(self) {
-        let mut this = core::mem::ManuallyDrop::new(self);
-        let this = &mut *this;
-        let len = this.room.slice.len();
-        this.writer.stamp(this.room.start, len);
-    }
-
-    /// Makes the first `len` bytes of it a frame.
-    ///
-    /// See the example of [`Reservation`].
-    pub fn commit_first(mut self, len: u32) {
-        self.room.slice.truncate(len);
-        self.commit();
-    }
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        // In a pipe nobody knows of it yet.
-        if !self.writer.pipe {
-            self.writer.stamp(self.room.start, VOID);
-        }
     }
 }

@@ -5,12 +5,12 @@ use core::fmt::Write as _;
 use core::time::Duration;
 
 use atoll_abi::{
-    Error, Groups, Limits, Rights,
-    message::{ModuleRequest, Name, Program, StartRequest, Text},
+    Error, Groups, Handle, Limits, Rights,
+    message::{Code, ModuleRequest, Name, Program, StartRequest, Text},
 };
 
 use super::{Child, Process, give};
-use crate::{handle::Capability, session::Session, sys::calls, text::bounded};
+use crate::{handle::Capability, module::Loaded, session::Session, sys::calls, text::bounded};
 
 /// A process to be.
 ///
@@ -43,7 +43,7 @@ impl Command {
         Self::new(bounded(name).map(Program::Guest))
     }
 
-    /// A child that runs a module of the archive, which this guest pays for and which ends with it.
+    /// A child that runs a module, which this guest pays for and which ends with it.
     /// See the example of [`Module`].
     pub fn module(module: &Module<'_>) -> Self {
         Self::new(module.request().map(Program::Module))
@@ -121,7 +121,7 @@ impl Command {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such guest or module, [`Error::Busy`] if the guest runs
+    /// [`Error::NotFound`] if there is no such guest, [`Error::Busy`] if the guest runs
     /// already, [`Error::BadModule`], [`Error::NoMemory`], [`Error::TooLarge`] and [`Error::NotGranted`]
     /// for more than this guest may give, [`Error::TooManyChildren`], [`Error::TooManyHandles`],
     /// [`Error::TooMany`], [`Error::NotEntitled`] for more than the session may have, [`Error::Ended`] if
@@ -169,7 +169,7 @@ impl Command {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module<'a> {
-    module: &'a str,
+    module: Source<'a>,
     name: &'a str,
     memory_bits: u8,
     stack: u32,
@@ -179,14 +179,38 @@ pub struct Module<'a> {
     deadline: Option<Duration>,
 }
 
+/// Where its code is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source<'a> {
+    Archive(&'a str),
+    Loaded(Handle),
+}
+
 impl<'a> Module<'a> {
     /// This module of the archive, with 2^`memory_bits` bytes of this guest's memory budget. The
     /// process has the module's name, this guest's priority and size of stack, no groups of hostcalls,
     /// the limits [`Limits::DEFAULT`], and no deadline. See the example of [`Module`].
     pub const fn new(module: &'a str, memory_bits: u8) -> Self {
+        Self::of(Source::Archive(module), module, memory_bits)
+    }
+
+    /// As [`Module::new`], a module that was loaded, for a process of this name. Needs the right to read.
+    ///
+    /// ```no_run
+    /// use userland::{Error, module::Loaded, process::{Command, Module, Process}};
+    ///
+    /// fn start(loaded: &Loaded) -> Result<Process, Error> {
+    ///     Command::module(&Module::loaded(loaded, "worker", 20)).start()
+    /// }
+    /// ```
+    pub fn loaded(loaded: &Loaded, name: &'a str, memory_bits: u8) -> Self {
+        Self::of(Source::Loaded(loaded.handle()), name, memory_bits)
+    }
+
+    const fn of(module: Source<'a>, name: &'a str, memory_bits: u8) -> Self {
         Self {
             module,
-            name: module,
+            name,
             memory_bits,
             stack: 0,
             prio: 0,
@@ -248,7 +272,10 @@ impl<'a> Module<'a> {
             Some(Err(_)) => return Err(Error::InvalidArgument),
         };
         Ok(ModuleRequest {
-            module: bounded(self.module)?,
+            module: match self.module {
+                Source::Archive(name) => Code::Archive(bounded(name)?),
+                Source::Loaded(handle) => Code::Loaded(handle),
+            },
             name: bounded(self.name)?,
             memory_bits: self.memory_bits,
             stack: self.stack,

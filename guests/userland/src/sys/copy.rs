@@ -11,14 +11,14 @@ use core::arch::wasm32::{v128, v128_load, v128_store};
 use core::ptr::with_exposed_provenance_mut;
 #[cfg(not(target_family = "wasm"))]
 use core::sync::atomic::Ordering::Relaxed;
-#[cfg(not(any(target_family = "wasm", test)))]
+#[cfg(not(any(target_family = "wasm", all(test, not(loom)))))]
 use core::sync::atomic::{AtomicU8, AtomicU64};
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 use super::steps::{AtomicU8, AtomicU64};
 
 /// Bytes that are copied at once.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 /// Blocks that are copied without a look at the epoch, which every turn of a loop and every call takes:
 /// in calls, and in turns.
 const RUN: usize = 32;

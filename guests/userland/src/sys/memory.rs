@@ -4,7 +4,7 @@
 use atoll_abi::{Error, Handle, Level, Rights};
 
 use super::{
-    calls::{console, device, entropy, entropy_source, guest, log, shm, wake},
+    calls::{console, device, entropy, entropy_source, guest, log, module, shm, wake},
     shared::Shared,
 };
 use crate::wake::RING;
@@ -111,6 +111,19 @@ pub(crate) fn feed(bytes: &[u8]) -> Result<(), Error> {
     let (address, len) = input(bytes);
     // SAFETY: the call reads `len` bytes at `address`.
     unsafe { entropy_source::feed(address, len) }
+}
+
+/// Loads a module.
+pub(crate) fn load(bytes: &[u8]) -> Result<Handle, Error> {
+    let (address, len) = input(bytes);
+    // SAFETY: the call reads `len` bytes at `address`.
+    unsafe { module::load(address, len) }
+}
+
+/// Loads a module from this range of a window.
+pub(crate) fn load_window(address: u32, len: u32) -> Result<Handle, Error> {
+    // SAFETY: the call reads, and the server does not mind what others write there meanwhile.
+    unsafe { module::load(address, len) }
 }
 
 /// Writes a line of the log.

@@ -11,7 +11,7 @@
 pub(crate) mod calls;
 #[cfg(not(loom))]
 pub(crate) mod cells;
-#[cfg(not(loom))]
+#[cfg_attr(loom, expect(dead_code, reason = "models have cells of their own"))]
 mod copy;
 pub(crate) mod entry;
 #[cfg(all(target_family = "wasm", feature = "faults"))]

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Memory that others may write at any time.
 
-use core::{
-    ptr::with_exposed_provenance,
-    sync::atomic::{AtomicU8, AtomicU32},
-};
+use core::{ptr::with_exposed_provenance, sync::atomic::AtomicU32};
+
+use super::copy;
 
 /// A stretch of such memory. It stays memory of this program for as long as the program runs.
 #[derive(Clone, Copy, Debug)]
@@ -83,14 +82,32 @@ impl Shared {
         Some(unsafe { &*word })
     }
 
-    /// The `len` bytes at this offset; none if they are not inside.
-    pub(crate) fn bytes(&self, offset: u32, len: usize) -> Option<&[AtomicU8]> {
-        let end = (offset as usize).checked_add(len)?;
-        if end > self.len as usize {
-            return None;
+    /// Copies bytes to this offset; none if they do not fit.
+    pub(crate) fn put(&self, offset: u32, bytes: &[u8]) -> Option<()> {
+        let address = self.range(offset, u32::try_from(bytes.len()).ok()?)?;
+        let (head, rest) = bytes.split_at(unaligned(address).min(bytes.len()));
+        // SAFETY: inside, by the check; the rest is aligned, or empty.
+        unsafe {
+            copy::bytes_in(address, head);
+            copy::aligned_in(address + head.len(), rest);
         }
-        let first = with_exposed_provenance::<AtomicU8>(self.address + offset as usize);
-        // SAFETY: as in `word`; a byte is always aligned.
-        Some(unsafe { core::slice::from_raw_parts(first, len) })
+        Some(())
     }
+
+    /// Copies bytes from this offset; none if there are not as many.
+    pub(crate) fn get(&self, offset: u32, bytes: &mut [u8]) -> Option<()> {
+        let address = self.range(offset, u32::try_from(bytes.len()).ok()?)?;
+        let (head, rest) = bytes.split_at_mut(unaligned(address).min(bytes.len()));
+        // SAFETY: as in `put`.
+        unsafe {
+            copy::bytes_out(address, head);
+            copy::aligned_out(address + head.len(), rest);
+        }
+        Some(())
+    }
+}
+
+/// Bytes from this address to the next one that is a multiple of a block.
+const fn unaligned(address: usize) -> usize {
+    address.wrapping_neg() % copy::BLOCK
 }

@@ -10,8 +10,9 @@ use crate::{
         channel::{Channel, Taken},
         link::Side,
         poll::Watch,
+        reservation::Reservation,
         wait::Writer,
-        writer::{Reservation, WriteError},
+        writer::WriteError,
     },
     task::yield_now,
 };

@@ -12,7 +12,7 @@ use super::{
     reference::{At, Next, Reference},
     *,
 };
-use crate::channel::{WhenFull, layout::pair, reader::Found, writer::Room};
+use crate::channel::{WhenFull, layout::pair, reader::Found, reservation::Room};
 
 /// One step. Who does it is the number of an end, modulo how many there are.
 #[derive(Clone, Debug)]
