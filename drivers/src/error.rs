@@ -19,6 +19,16 @@ pub enum Error {
     WrongType(u32),
     /// The driver of `virtio-drivers` gave up.
     Driver(virtio_drivers::Error),
+    /// The disk has no such sector, or it is not whole sectors.
+    OutOfRange,
+    /// The disk takes no writes.
+    ReadOnly,
+    /// The disk failed to read or write there.
+    Failed,
+    /// The disk does not know this request.
+    Unsupported,
+    /// The device did not answer.
+    TimedOut,
 }
 
 impl fmt::Display for Error {
@@ -32,6 +42,11 @@ impl fmt::Display for Error {
             ),
             Self::WrongType(id) => write!(f, "the device is of another type, {id}"),
             Self::Driver(error) => write!(f, "the driver: {error}"),
+            Self::OutOfRange => f.write_str("the disk has no such sector"),
+            Self::ReadOnly => f.write_str("the disk takes no writes"),
+            Self::Failed => f.write_str("the disk failed to read or write"),
+            Self::Unsupported => f.write_str("the disk does not know the request"),
+            Self::TimedOut => f.write_str("the device does not answer"),
         }
     }
 }

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | network | [`net::Nic`]: frames are received and sent where they lie |
 //! | entropy | [`virtio::entropy`]: `VirtIORng`, whose calls sleep until the device has answered |
-//! | disk | [`virtio::block`]: `VirtIOBlk`, likewise |
+//! | disk | [`blk::Disk`]: sectors are read and written where they lie; [`virtio::block`] is `VirtIOBlk` |
 //! | others | [`Transport::new`](virtio::Transport::new), which is unsafe, and any driver of `virtio-drivers` |
 //!
 //! Unsafe code is in the module `virtio` alone.
@@ -24,6 +24,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod blk;
 mod error;
 pub mod net;
 pub mod virtio;

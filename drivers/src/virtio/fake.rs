@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A virtio device that is made up: it keeps to virtio 1.2, but where a test has it do otherwise.
 
-use alloc::{rc::Rc, vec, vec::Vec};
+use alloc::{collections::VecDeque, rc::Rc, vec, vec::Vec};
 use core::{cell::RefCell, ptr::with_exposed_provenance_mut, slice};
 
 use userland::{Error, device::Width, time::Instant};
@@ -42,6 +42,11 @@ pub struct State {
     /// Kicks until one is refused with this.
     pub refuse: Option<(usize, Error)>,
     pub interrupt: u32,
+    /// What is on the disk.
+    pub disk: Vec<u8>,
+    /// How the next requests of the disk end, instead of well; none: they do not.
+    pub fates: VecDeque<Option<u8>>,
+    pub flushes: u32,
 }
 
 /// A handle on the device, of which the test has another.
@@ -69,11 +74,27 @@ impl Fake {
             resets: 0,
             refuse: None,
             interrupt: 1,
+            disk: Vec::new(),
+            fates: VecDeque::new(),
+            flushes: 0,
         })))
     }
 
     pub fn network() -> Self {
         Self::new(1)
+    }
+
+    /// A disk of so many sectors, each full of its number's last byte; with these features beside `VERSION_1`.
+    pub fn disk(sectors: u64, features: u64) -> Self {
+        let fake = Self::new(2);
+        let mut state = fake.0.borrow_mut();
+        state.config = sectors.to_le_bytes().to_vec();
+        state.features = 1 << 32 | features;
+        state.disk = (0..sectors)
+            .flat_map(|sector| [sector as u8; 512])
+            .collect();
+        drop(state);
+        fake
     }
 
     /// Puts these bytes, with a header before them, into the next buffer to receive; answers whether there was one.
@@ -169,6 +190,36 @@ impl Queue {
 }
 
 impl State {
+    /// Does what the requests to a disk say (virtio 1.2, section 5.2.6).
+    fn serve(&mut self) {
+        for (head, buffers) in core::mem::take(&mut self.queues[0].held) {
+            let fate = self.fates.pop_front().unwrap_or(Some(0));
+            let Some(fate) = fate else { continue };
+            let (header, rest) = buffers.split_first().unwrap();
+            let ((status, 1, true), data) = rest.split_last().unwrap() else {
+                panic!("the last is a status of one byte")
+            };
+            assert_eq!((header.1, header.2), (16, false));
+            let header = memory(header.0, 16);
+            let sector = u64::from_le_bytes(header[8..].try_into().unwrap()) as usize;
+            let mut at = 512 * sector;
+            for (address, len, writable) in data {
+                let bytes = memory(*address, *len as usize);
+                let place = &mut self.disk[at..at + bytes.len()];
+                match header[0] {
+                    _ if fate != 0 => {}
+                    0 if *writable => bytes.copy_from_slice(place),
+                    1 if !writable => place.copy_from_slice(bytes),
+                    kind => panic!("request {kind}"),
+                }
+                at += bytes.len();
+            }
+            self.flushes += u32::from(header[0] == 4);
+            memory(*status, 1)[0] = fate;
+            self.queues[0].done.push((head.into(), 1));
+        }
+    }
+
     fn queue(&mut self) -> Option<&mut Queue> {
         self.queues.get_mut(self.selected[2] as usize)
     }
@@ -286,9 +337,13 @@ unsafe impl Registers for Fake {
         Ok(state.interrupt)
     }
 
-    /// A source of random bytes answers at once.
+    /// A source of random bytes answers at once, as does a disk.
     fn wait(&self, queue: u32, _: Instant) -> Result<bool, Error> {
         let mut state = self.0.borrow_mut();
+        if state.device == 2 {
+            state.serve();
+            return Ok(state.queues[0].tell());
+        }
         let queue = &mut state.queues[queue as usize];
         for (head, buffers) in core::mem::take(&mut queue.held) {
             let (address, len, writable) = buffers[0];

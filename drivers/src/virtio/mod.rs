@@ -12,6 +12,7 @@ pub(crate) mod fake;
 pub(crate) mod frames;
 mod hal;
 mod registers;
+pub(crate) mod requests;
 mod transport;
 
 use userland::device::Device;
@@ -84,5 +85,7 @@ fn blocking<R: Registers, D>(
     Ok(driver?)
 }
 
+#[cfg(test)]
+mod disks;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What a device is reached by.
 
+use alloc::rc::Rc;
+
 use userland::{
     Error,
     device::{Device, Width},
@@ -79,5 +81,33 @@ unsafe impl Registers for Device {
 
     fn wait(&self, queue: u32, deadline: Instant) -> Result<bool, Error> {
         Self::wait(self, queue, deadline)
+    }
+}
+
+// SAFETY: those behind it keep the promise.
+unsafe impl<R: Registers> Registers for Rc<R> {
+    fn read(&self, offset: u32, width: Width) -> Result<u32, Error> {
+        R::read(self, offset, width)
+    }
+
+    unsafe fn write(&self, offset: u32, width: Width, value: u32) -> Result<(), Error> {
+        // SAFETY: as the caller promises.
+        unsafe { R::write(self, offset, width, value) }
+    }
+
+    fn reset(&self) -> Result<(), Error> {
+        R::reset(self)
+    }
+
+    fn kick(&self, queue: u32) -> Result<(), Error> {
+        R::kick(self, queue)
+    }
+
+    fn ack(&self) -> Result<u32, Error> {
+        R::ack(self)
+    }
+
+    fn wait(&self, queue: u32, deadline: Instant) -> Result<bool, Error> {
+        R::wait(self, queue, deadline)
     }
 }
