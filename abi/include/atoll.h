@@ -50,6 +50,8 @@ typedef uint64_t atoll_timer;
 #define ATOLL_MAX_REGION_PAGES UINT32_C(1024)
 /** Most bytes of one call of `entropy::fill`, `entropy_source::feed`, `shm::read` and `shm::write`. */
 #define ATOLL_MAX_TRANSFER UINT32_C(65536)
+/** Most bytes of a module that a guest loads, signature and all. */
+#define ATOLL_MAX_MODULE UINT32_C(8388608)
 /** The deadline that never comes. */
 #define ATOLL_NEVER UINT64_C(0xffffffffffffffff)
 /** What `process::wait` answers for a process that failed. */
@@ -134,6 +136,20 @@ enum atoll_error {
     ATOLL_ERROR_BAD_QUEUE = 26,
     /** The device failed. */
     ATOLL_ERROR_DEVICE_FAILED = 27,
+    /** Not a signed module. */
+    ATOLL_ERROR_NOT_A_MODULE = 28,
+    /** The module is not as it was signed. */
+    ATOLL_ERROR_ALTERED = 29,
+    /** The module is signed with a key that is not trusted here. */
+    ATOLL_ERROR_OTHER_KEY = 30,
+    /** The module was compiled by another version of the host tool, or for other settings. */
+    ATOLL_ERROR_OTHER_COMPILER = 31,
+    /** The module is cut short. */
+    ATOLL_ERROR_CUT_SHORT = 32,
+    /** The module is larger than any may be. */
+    ATOLL_ERROR_TOO_LONG = 33,
+    /** The limit of modules is reached. */
+    ATOLL_ERROR_TOO_MANY_MODULES = 34,
 };
 
 /** The error of an answer, a number of atoll_error; 0 if it is a value. */
@@ -174,6 +190,13 @@ static inline const char *atoll_error_text(uint32_t error)
     case ATOLL_ERROR_TOO_LARGE: return "more than the caller may give";
     case ATOLL_ERROR_BAD_QUEUE: return "the virtqueue is broken";
     case ATOLL_ERROR_DEVICE_FAILED: return "the device failed";
+    case ATOLL_ERROR_NOT_A_MODULE: return "not a signed module";
+    case ATOLL_ERROR_ALTERED: return "the module is not as it was signed";
+    case ATOLL_ERROR_OTHER_KEY: return "the module is signed with a key that is not trusted here";
+    case ATOLL_ERROR_OTHER_COMPILER: return "the module was compiled by another version of the host tool, or for other settings";
+    case ATOLL_ERROR_CUT_SHORT: return "the module is cut short";
+    case ATOLL_ERROR_TOO_LONG: return "the module is larger than any may be";
+    case ATOLL_ERROR_TOO_MANY_MODULES: return "the limit of modules is reached";
     default: return "unknown error";
     }
 }
@@ -182,7 +205,7 @@ static inline const char *atoll_error_text(uint32_t error)
 enum atoll_right {
     /**
      * See what the handle designates: read a region and listen to its doorbell, await a process,
-     * look a service up.
+     * look a service up, start a module.
      */
     ATOLL_RIGHT_READ = 1,
     /** Change it: write a region and ring its doorbell, stop a process, provide a service. */
@@ -217,6 +240,8 @@ enum atoll_group {
     ATOLL_GROUP_DEVICES = 4096,
     /** The calls of atoll::entropy_source. */
     ATOLL_GROUP_ENTROPY_SOURCE = 8192,
+    /** The calls of atoll::module. */
+    ATOLL_GROUP_MODULES = 16384,
 };
 
 /** Where a process is in its life. */
@@ -249,6 +274,8 @@ enum atoll_kind {
     ATOLL_KIND_SERVICE = 3,
     /** A virtio device. */
     ATOLL_KIND_DEVICE = 4,
+    /** A loaded module. */
+    ATOLL_KIND_MODULE = 5,
 };
 
 /** What happened to a handle. */
@@ -385,12 +412,19 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
  * choice Program: What a process runs.
  *    0 Guest: varint length up to 32, UTF-8. A guest of the spec that starts on demand, with
  *        all that the spec gives it.
- *    1 Module: ModuleRequest. A module of the archive, as a child that ends with the caller.
+ *    1 Module: ModuleRequest. A module, as a child that ends with the caller.
+ */
+
+/*
+ * choice Code: Where a child's code is.
+ *    0 Archive: varint length up to 32, UTF-8. In the archive that the image was built with,
+ *        under this name.
+ *    1 Loaded: varint (Handle). In a module that was loaded. Needs the right to read.
  */
 
 /*
  * struct ModuleRequest: A child that the caller pays for.
- *    module: varint length up to 32, UTF-8. The module's name in the archive.
+ *    module: Code. The module.
  *    name: varint length up to 32, UTF-8. The process's name.
  *    memory_bits: byte. log2 of the bytes of its memory budget, which comes out of the
  *        caller's.
@@ -411,6 +445,7 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
  *    children: varint. Children that have not ended.
  *    tokens: varint. Share tokens that can be taken up.
  *    table_elements: varint. Elements of each wasm table.
+ *    modules: varint. Modules that it has loaded.
  */
 
 /*
@@ -437,6 +472,8 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
  *    children: varint. Children that have not ended.
  *    tokens: varint. Share tokens that can be taken up.
  *    wakes: varint. Ids that were put into its mailbox.
+ *    modules: varint. Modules that it has loaded, those included that it has closed and that
+ *        still run.
  */
 
 /*
@@ -445,6 +482,9 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
  *    parent: byte 0, or byte 1 and varint (Pid). Who started it, if a process did.
  *    name: varint length up to 32, UTF-8. Its name.
  *    module: varint length up to 32, UTF-8. The module it runs.
+ *    version: varint length up to 32, UTF-8. The module's version, or empty.
+ *    loader: byte 0, or byte 1 and varint (Pid). Who loaded the module; none: it is in the
+ *        archive.
  *    session: varint length up to 32, UTF-8. Name of its session, or empty.
  *    state: varint (ProcessState). Where it is in its life.
  *    exit: byte 0, or byte 1 and varint. Its exit code, if it has one.
@@ -458,12 +498,14 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
  * struct ProcessEntry: A process in a list.
  *    pid: varint (Pid). Its id.
  *    name: varint length up to 32, UTF-8. Its name.
+ *    module: varint length up to 32, UTF-8. The module it runs.
+ *    version: varint length up to 32, UTF-8. The module's version, or empty.
  *    state: varint (ProcessState). Where it is in its life.
  */
 
 /*
  * struct ProcessList: A page of a list of processes; an empty one is the end.
- *    processes: varint count up to 16, each ProcessEntry. In the order of their ids.
+ *    processes: varint count up to 8, each ProcessEntry. In the order of their ids.
  */
 
 /*
@@ -480,7 +522,17 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
 
 /*
  * struct Events: Changes of a process's state, the oldest first.
+ *    module: varint length up to 32, UTF-8. The module that the process runs.
+ *    version: varint length up to 32, UTF-8. The module's version, or empty.
  *    changes: varint count up to 8, each StateChange. Those that the caller does not know.
+ */
+
+/*
+ * struct ModuleInfo: What there is to know of a loaded module.
+ *    name: varint length up to 32, UTF-8. Its name.
+ *    version: varint length up to 32, UTF-8. Its version, or empty.
+ *    memory: varint. Bytes of memory that it takes out of its loader's budget.
+ *    loader: varint (Pid). Who loaded it.
  */
 
 /*
@@ -558,6 +610,7 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
  *    caps: varint count, each Cap. Capabilities, each under the name of its slot.
  *    groups: varint (Groups). The hostcall groups that it is granted.
  *    limits: Limits. What it may use.
+ *    version: varint length, UTF-8. The version of the module that it runs, or empty.
  */
 
 /*
@@ -1018,6 +1071,25 @@ int64_t atoll_device_wait(atoll_handle device, uint32_t queue, uint64_t deadline
  */
 ATOLL_IMPORT("atoll::entropy_source", "feed")
 int64_t atoll_entropy_source_feed(uint32_t bytes, uint32_t len);
+
+/* ---- atoll::module: needs the grant modules */
+
+/**
+ * Loads the signed module of `len` bytes at `bytes`, as `atoll module` writes it, for processes to
+ * run: it is copied into memory of the caller's budget that no guest can write, then checked, then
+ * made executable. The handle has every right; `process::start` takes it with the right to read.
+ * When the loader closes it, nothing more starts from it, and its memory comes back when the last
+ * process that runs it has ended. When the loader ends, those processes do. Answers: Handle.
+ */
+ATOLL_IMPORT("atoll::module", "load")
+int64_t atoll_module_load(uint32_t bytes, uint32_t len);
+
+/**
+ * What there is to know of a loaded module. Needs the right to read. Request: varint (Handle).
+ * Reply: ModuleInfo.
+ */
+ATOLL_IMPORT("atoll::module", "info")
+int64_t atoll_module_info(const void *request, uint32_t len, void *reply);
 
 #ifdef __cplusplus
 }

@@ -103,6 +103,20 @@ errors! {
     BadQueue = 26, "the virtqueue is broken";
     /// The device broke the rules of virtio. It was reset, and its status says that it needs one.
     DeviceFailed = 27, "the device failed";
+    /// What was to be loaded is no signed module at all.
+    NotAModule = 28, "not a signed module";
+    /// The module is not as it was signed: something in it was altered.
+    Altered = 29, "the module is not as it was signed";
+    /// The module is signed with a key that the image does not trust.
+    OtherKey = 30, "the module is signed with a key that is not trusted here";
+    /// The module was compiled by another version of the host tool, or for other settings or another machine; the log says which.
+    OtherCompiler = 31, "the module was compiled by another version of the host tool, or for other settings";
+    /// The module ends before it says.
+    CutShort = 32, "the module is cut short";
+    /// The module has more bytes than any may.
+    TooLong = 33, "the module is larger than any may be";
+    /// The guest has as many modules loaded as its limits allow.
+    TooManyModules = 34, "the limit of modules is reached";
 }
 
 impl core::error::Error for Error {}

@@ -55,6 +55,8 @@ groups! {
     Devices Some("devices");
     /// Feeding the generator that unpredictable bytes come from.
     EntropySource Some("entropy_source");
+    /// Modules that the guest has as bytes.
+    Modules Some("modules");
 }
 
 impl Group {

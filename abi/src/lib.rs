@@ -14,12 +14,15 @@ extern crate alloc;
 pub mod channel;
 pub mod describe;
 mod error;
+#[cfg(feature = "alloc")]
+pub mod fs;
 mod group;
 pub mod hostcall;
 pub mod mailbox;
 pub mod message;
 pub mod net;
 mod rights;
+mod service_error;
 #[cfg(feature = "alloc")]
 mod start;
 mod table;
@@ -48,6 +51,8 @@ constants! {
     MAX_REGION_PAGES: u32 = 1024;
     /// Most bytes of one call of `entropy::fill`, `entropy_source::feed`, `shm::read` and `shm::write`.
     MAX_TRANSFER: u32 = 65536;
+    /// Most bytes of a module that a guest loads, signature and all.
+    MAX_MODULE: u32 = 8388608;
     /// The deadline that never comes.
     NEVER: u64 = u64::MAX;
     /// What `process::wait` answers for a process that failed.

@@ -19,6 +19,8 @@ pub const MAX_STRINGS: usize = 12;
 pub const MAX_GIVES: usize = 16;
 /// Most entries of a page of a list.
 pub const MAX_LIST: usize = 16;
+/// Most entries of a page of a list of processes.
+pub const MAX_PROCESSES: usize = 8;
 
 numbered! {
     /// Where a process is in its life.
@@ -53,6 +55,8 @@ numbered! {
         Service = 3,
         /// A virtio device.
         Device = 4,
+        /// A loaded module.
+        Module = 5,
     }
 }
 
@@ -163,14 +167,22 @@ messages! {
     choice Program {
         /// A guest of the spec that starts on demand, with all that the spec gives it.
         Guest: Name,
-        /// A module of the archive, as a child that ends with the caller.
+        /// A module, as a child that ends with the caller.
         Module: ModuleRequest,
+    }
+
+    /// Where a child's code is.
+    choice Code {
+        /// In the archive that the image was built with, under this name.
+        Archive: Name,
+        /// In a module that was loaded. Needs the right to read.
+        Loaded: Handle,
     }
 
     /// A child that the caller pays for.
     struct ModuleRequest {
-        /// The module's name in the archive.
-        module: Name,
+        /// The module.
+        module: Code,
         /// The process's name.
         name: Name,
         /// log2 of the bytes of its memory budget, which comes out of the caller's.
@@ -203,6 +215,8 @@ messages! {
         tokens: u32,
         /// Elements of each wasm table.
         table_elements: u32,
+        /// Modules that it has loaded.
+        modules: u32,
     }
 
     /// Asks to give a capability to a running process.
@@ -243,6 +257,8 @@ messages! {
         tokens: u32,
         /// Ids that were put into its mailbox.
         wakes: u64,
+        /// Modules that it has loaded, those included that it has closed and that still run.
+        modules: u32,
     }
 
     /// What there is to know of a process.
@@ -255,6 +271,10 @@ messages! {
         name: Name,
         /// The module it runs.
         module: Name,
+        /// The module's version, or empty.
+        version: Name,
+        /// Who loaded the module; none: it is in the archive.
+        loader: Option<Pid>,
         /// Name of its session, or empty.
         session: Name,
         /// Where it is in its life.
@@ -277,6 +297,10 @@ messages! {
         pid: Pid,
         /// Its name.
         name: Name,
+        /// The module it runs.
+        module: Name,
+        /// The module's version, or empty.
+        version: Name,
         /// Where it is in its life.
         state: ProcessState,
     }
@@ -284,7 +308,7 @@ messages! {
     /// A page of a list of processes; an empty one is the end.
     struct ProcessList {
         /// In the order of their ids.
-        processes: Vec<ProcessEntry, MAX_LIST>,
+        processes: Vec<ProcessEntry, MAX_PROCESSES>,
     }
 
     /// Asks for the changes of a process's state.
@@ -305,8 +329,24 @@ messages! {
 
     /// Changes of a process's state, the oldest first.
     struct Events {
+        /// The module that the process runs.
+        module: Name,
+        /// The module's version, or empty.
+        version: Name,
         /// Those that the caller does not know.
         changes: Vec<StateChange, 8>,
+    }
+
+    /// What there is to know of a loaded module.
+    struct ModuleInfo {
+        /// Its name.
+        name: Name,
+        /// Its version, or empty.
+        version: Name,
+        /// Bytes of memory that it takes out of its loader's budget.
+        memory: u64,
+        /// Who loaded it.
+        loader: Pid,
     }
 
     /// Why a process failed.
@@ -417,6 +457,7 @@ impl Usage {
         children: 0,
         tokens: 0,
         wakes: 0,
+        modules: 0,
     };
 }
 
@@ -430,6 +471,7 @@ impl Limits {
         children: 16,
         tokens: 32,
         table_elements: 16 * 1024,
+        modules: 8,
     };
 
     /// The most that a spec can give.
@@ -441,6 +483,7 @@ impl Limits {
         children: 1024,
         tokens: 1024,
         table_elements: 1024 * 1024,
+        modules: 64,
     };
 
     /// Whether each is at most what `other` has.
@@ -452,6 +495,7 @@ impl Limits {
             && self.children <= other.children
             && self.tokens <= other.tokens
             && self.table_elements <= other.table_elements
+            && self.modules <= other.modules
     }
 }
 

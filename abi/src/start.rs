@@ -25,6 +25,8 @@ pub struct Params {
     pub groups: Groups,
     /// What it may use.
     pub limits: Limits,
+    /// The version of the module that it runs, or empty.
+    pub version: String,
 }
 
 /// A capability that a guest holds from its start.

@@ -228,6 +228,16 @@ macro_rules! for_each_hostcall {
                 }
                 message {}
             }
+            group Modules module "atoll::module" {
+                scalar {
+                    /// Loads the signed module of `len` bytes at `bytes`, as `atoll module` writes it, for processes to run: it is copied into memory of the caller's budget that no guest can write, then checked, then made executable. The handle has every right; `process::start` takes it with the right to read. When the loader closes it, nothing more starts from it, and its memory comes back when the last process that runs it has ended. When the loader ends, those processes do.
+                    fn load(bytes: u32, len: u32) -> Handle;
+                }
+                message {
+                    /// What there is to know of a loaded module. Needs the right to read.
+                    fn info(Handle) -> ModuleInfo;
+                }
+            }
         }
     };
 }

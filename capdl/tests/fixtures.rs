@@ -119,7 +119,7 @@ fn describe(objects: &[Object<'_>], object: &Object<'_>) -> String {
 }
 
 /// The limits, each with the name of its parameter.
-fn named(limits: &Limits) -> [(&'static str, u32); 7] {
+fn named(limits: &Limits) -> [(&'static str, u32); 8] {
     [
         ("handles", limits.handles),
         ("timers", limits.timers),
@@ -128,6 +128,7 @@ fn named(limits: &Limits) -> [(&'static str, u32); 7] {
         ("children", limits.children),
         ("tokens", limits.tokens),
         ("table_elements", limits.table_elements),
+        ("modules", limits.modules),
     ]
 }
 

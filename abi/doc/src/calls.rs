@@ -8,7 +8,7 @@ pub(crate) const RIGHTS: [(&str, Rights, &str); 3] = [
     (
         "READ",
         Rights::READ,
-        "See what the handle designates: read a region and listen to its doorbell, await a process, look a service up.",
+        "See what the handle designates: read a region and listen to its doorbell, await a process, look a service up, start a module.",
     ),
     (
         "WRITE",
@@ -187,6 +187,22 @@ const FURTHER: &[(Group, &str, &[Error])] = &[
     (Group::Devices, "ack", QUEUE_ERRORS),
     (Group::Devices, "listen", DEVICE_ERRORS),
     (Group::Devices, "wait", QUEUE_ERRORS),
+    (
+        Group::Modules,
+        "load",
+        &[
+            Error::NoMemory,
+            Error::TooMany,
+            Error::BadModule,
+            Error::NotAModule,
+            Error::Altered,
+            Error::OtherKey,
+            Error::OtherCompiler,
+            Error::CutShort,
+            Error::TooLong,
+            Error::TooManyModules,
+        ],
+    ),
     (Group::Introspect, "process", &[Error::NotFound]),
     (Group::Introspect, "holdings", &[Error::NotFound]),
 ];

@@ -92,6 +92,7 @@ fn size(text: &str) -> Option<usize> {
         "MAX_STRINGS" => Some(message::MAX_STRINGS),
         "MAX_GIVES" => Some(message::MAX_GIVES),
         "MAX_LIST" => Some(message::MAX_LIST),
+        "MAX_PROCESSES" => Some(message::MAX_PROCESSES),
         digits => digits.parse().ok(),
     }
 }

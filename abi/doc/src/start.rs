@@ -24,6 +24,11 @@ pub(crate) const START: &[Type] = &[
                 "The hostcall groups that it is granted.",
             ),
             field("limits", "Limits", "What it may use."),
+            field(
+                "version",
+                "String",
+                "The version of the module that it runs, or empty.",
+            ),
         ]),
     },
     Type {
@@ -60,6 +65,7 @@ mod tests {
             caps: vec![],
             groups: Groups::NONE,
             limits: Limits::DEFAULT,
+            version: "2".into(),
         };
         let cap = Cap {
             name: "b".into(),

@@ -41,10 +41,11 @@ fn the_longest_messages_fit() {
         children: most,
         tokens: most,
         table_elements: most,
+        modules: most,
     };
     let start = StartRequest {
         program: Program::Module(ModuleRequest {
-            module: name(),
+            module: Code::Archive(name()),
             name: name(),
             memory_bits: u8::MAX,
             stack: most,
@@ -63,6 +64,8 @@ fn the_longest_messages_fit() {
         processes: fill(&ProcessEntry {
             pid: Pid(most),
             name: name(),
+            module: name(),
+            version: name(),
             state: ProcessState::Failed,
         }),
     };
@@ -87,6 +90,8 @@ fn the_longest_messages_fit() {
         parent: Some(Pid(most)),
         name: name(),
         module: name(),
+        version: name(),
+        loader: Some(Pid(most)),
         session: name(),
         state: ProcessState::Failed,
         exit: Some(most),
@@ -104,6 +109,7 @@ fn the_longest_messages_fit() {
             children: most,
             tokens: most,
             wakes: u64::MAX,
+            modules: most,
         },
     };
     assert!(len(&info) <= MAX_REPLY as usize);

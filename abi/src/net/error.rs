@@ -1,56 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Why the net guest does not do what was asked.
 
-use core::fmt;
+use crate::service_error::service_errors;
 
-use serde::{Deserialize, Serialize};
-
-macro_rules! errors {
-    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal, $text:literal;)+) => {
-        /// Why the net guest does not do what was asked, or why a connection has ended. On the wire it is its number,
-        /// which is stable.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(from = "u32", into = "u32")]
-        #[non_exhaustive]
-        pub enum Error {
-            $($(#[doc = $doc])+ $name,)+
-            /// One of a later version, with this number.
-            Other(u32),
-        }
-
-        impl Error {
-            /// Every error that has a name.
-            pub const ALL: &[Self] = &[$(Self::$name),+];
-
-            /// Its number.
-            pub const fn number(self) -> u32 {
-                match self {
-                    $(Self::$name => $number,)+
-                    Self::Other(number) => number,
-                }
-            }
-
-            /// The error with this number.
-            pub const fn from_number(number: u32) -> Self {
-                match number {
-                    $($number => Self::$name,)+
-                    other => Self::Other(other),
-                }
-            }
-        }
-
-        impl fmt::Display for Error {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $(Self::$name => $text,)+
-                    Self::Other(number) => return write!(f, "error {number} of the net guest"),
-                })
-            }
-        }
-    };
-}
-
-errors! {
+service_errors! {
+    /// Why the net guest does not do what was asked, or why a connection has ended.
+    "the net guest";
     /// The client's rules, which the net guest's arguments say, do not allow it. The log names the rule.
     NotAllowed = 1, "no rule of the net guest's arguments allows it; its log names the one that is missing";
     /// Another socket has this port.
@@ -95,18 +50,4 @@ errors! {
     OtherVersion = 21, "the net guest speaks another version of the protocol";
     /// The net guest's memory does not suffice.
     NoMemory = 22, "the net guest has no memory left";
-}
-
-impl core::error::Error for Error {}
-
-impl From<u32> for Error {
-    fn from(number: u32) -> Self {
-        Self::from_number(number)
-    }
-}
-
-impl From<Error> for u32 {
-    fn from(error: Error) -> Self {
-        error.number()
-    }
 }

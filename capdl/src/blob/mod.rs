@@ -17,7 +17,7 @@ pub use reader::Reader;
 /// First bytes of the blob, so that a wrong payload is named as such.
 pub const MAGIC: [u8; 4] = *b"CDLB";
 /// Changes whenever a type below does.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Most objects in one system.
 pub const MAX_OBJECTS: usize = 192;

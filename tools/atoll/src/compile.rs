@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! `atoll build`: compiles modules ahead of time and signs an archive of them.
+//! `atoll build` and `atoll module`: compile modules ahead of time and sign them, as an archive for an image, or one
+//! for guests to load while the system runs.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -8,6 +9,7 @@ use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use atoll_abi::{MAX_MODULE, message::Name};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -30,7 +32,39 @@ pub struct Build {
     /// The archive
     #[arg(long, value_name = "FILE", default_value = "build/archive.bin")]
     out: PathBuf,
-    /// Directory of the development key that signs the archive; a new key is made there if it has none
+    #[command(flatten)]
+    with: With,
+}
+
+/// `atoll module`.
+#[derive(Debug, clap::Args)]
+pub struct Single {
+    /// The module
+    #[arg(value_name = "WASM")]
+    module: PathBuf,
+    /// The signed module; the name it has there is of no meaning [default: NAME.module beside the WASM]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// What the module is called [default: the file's name without `.wasm`]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Which one of this name it is, for people, such as 2 or 1.0.3 [default: none]
+    #[arg(
+        long = "version",
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    version: String,
+    #[command(flatten)]
+    with: With,
+}
+
+/// How modules are compiled and signed.
+#[derive(Debug, clap::Args)]
+struct With {
+    /// Directory of the development key that signs; a new key is made there if it has none. A system takes what is
+    /// signed with the key that its image was made with
     #[arg(long, value_name = "DIR", default_value = "build/keys")]
     keys: PathBuf,
     /// What to compile for: a target triple, or `host` for tests on this machine
@@ -62,6 +96,34 @@ pub enum BuildError {
     /// The archive cannot be written.
     #[error(transparent)]
     Archive(#[from] WriteError),
+    /// A name or version that the server would refuse.
+    #[error("the {what} `{text}` cannot be shown: {}", problem(text))]
+    Label {
+        /// Name or version.
+        what: &'static str,
+        /// It.
+        text: String,
+    },
+    /// More than the server takes.
+    #[error(
+        "{}: the signed module has {bytes} bytes, and a guest can load {MAX_MODULE}; build it smaller, or into the image",
+        .path.display()
+    )]
+    TooLong {
+        /// The module.
+        path: PathBuf,
+        /// Its bytes.
+        bytes: usize,
+    },
+}
+
+/// What to do about a name or version.
+fn problem(text: &str) -> String {
+    let most = Name::new().capacity();
+    match text.len() {
+        len if len > most => format!("it has {len} bytes; use --name or --version for one of at most {most}"),
+        _ => "it is empty or has more than letters, digits and punctuation; use --name or --version for another".into(),
+    }
 }
 
 /// A compiled module.
@@ -75,12 +137,8 @@ struct Artifact {
 /// # Errors
 /// See [`BuildError`].
 pub fn run(args: &Build) -> Result<(), BuildError> {
-    let target = (args.target != "host").then_some(&*args.target);
-    let engine = wasm_engine::compiler_config(target)
-        .and_then(|config| Engine::new(&config))
-        .map_err(|error| BuildError::Target(args.target.clone(), error.into()))?;
-    let key = keys::signing_key(&args.keys)?;
-    let cache = args.cache.join(&args.target);
+    let (engine, cache) = args.with.compiler()?;
+    let key = keys::signing_key(&args.with.keys)?;
 
     let progress = Progress::new(args.modules.len());
     let mut writer = Writer::new();
@@ -114,6 +172,67 @@ pub fn run(args: &Build) -> Result<(), BuildError> {
         archive.len().div_ceil(1024)
     );
     Ok(())
+}
+
+/// Compiles one module, and signs it with its name and version.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn run_single(args: &Single) -> Result<(), BuildError> {
+    let path = &args.module;
+    let name = args.name.clone().unwrap_or_else(|| wasm::module_name(path));
+    check_label("name", &name)?;
+    if !args.version.is_empty() {
+        check_label("version", &args.version)?;
+    }
+    let (engine, cache) = args.with.compiler()?;
+    let key = keys::signing_key(&args.with.keys)?;
+    let wasm = files::read(path)?;
+    wasm::inspect(path, &wasm)?;
+    let artifact = compile(&engine, &cache, path, &wasm::module_name(path), &wasm)?;
+    let mut writer = Writer::new();
+    writer.add_version(&name, &args.version, artifact.bytes)?;
+    let module = writer.finish(&key)?;
+    if module.len() > MAX_MODULE as usize {
+        return Err(BuildError::TooLong {
+            path: path.clone(),
+            bytes: module.len(),
+        });
+    }
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| path.with_file_name(format!("{name}.module")));
+    files::write(&out, &module)?;
+    let version = match &*args.version {
+        "" => "no version".into(),
+        version => format!("version {version}"),
+    };
+    let kib = module.len().div_ceil(1024);
+    eprintln!("{}: {name}, {version}, {kib} KiB", out.display());
+    Ok(())
+}
+
+fn check_label(what: &'static str, text: &str) -> Result<(), BuildError> {
+    let is_shown = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty() || !is_shown || Name::try_from(text).is_err() {
+        return Err(BuildError::Label {
+            what,
+            text: text.into(),
+        });
+    }
+    Ok(())
+}
+
+impl With {
+    /// What compiles, and where it keeps what it has compiled.
+    fn compiler(&self) -> Result<(Engine, PathBuf), BuildError> {
+        let target = (self.target != "host").then_some(&*self.target);
+        let engine = wasm_engine::compiler_config(target)
+            .and_then(|config| Engine::new(&config))
+            .map_err(|error| BuildError::Target(self.target.clone(), error.into()))?;
+        Ok((engine, self.cache.join(&self.target)))
+    }
 }
 
 /// The artifact of a module, out of the cache if it is there.
@@ -225,6 +344,12 @@ mod tests {
         Build {
             modules: modules.iter().map(|name| scratch.path(name)).collect(),
             out: scratch.path("out/archive.bin"),
+            with: with(scratch),
+        }
+    }
+
+    fn with(scratch: &Scratch) -> With {
+        With {
             keys: scratch.path("keys"),
             target: wasm_engine::IMAGE_TARGET.into(),
             cache: scratch.path("aot"),
@@ -257,12 +382,12 @@ mod tests {
         // Trap reports need the names of functions.
         assert!(module.bytes().windows(5).any(|window| window == b"named"));
 
-        let cache = scratch.path("aot").join(&args.target);
+        let cache = scratch.path("aot").join(&args.with.target);
         let cached = files::list(&cache, "cwasm").unwrap();
         assert_eq!(cached.len(), 2);
         // What is in the cache is used, unless it is damaged.
         let engine =
-            Engine::new(&wasm_engine::compiler_config(Some(&args.target)).unwrap()).unwrap();
+            Engine::new(&wasm_engine::compiler_config(Some(&args.with.target)).unwrap()).unwrap();
         let wasm = files::read(&args.modules[1]).unwrap();
         assert!(
             compile(&engine, &cache, &args.modules[1], "a", &wasm)
@@ -287,6 +412,45 @@ mod tests {
         run(&args).unwrap();
         assert_eq!(files::list(&cache, "cwasm").unwrap().len(), 2);
         assert_ne!(files::read(&args.out).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_module_is_an_archive_of_one_with_a_version() {
+        let scratch = Scratch::new("module");
+        write(&scratch, "a.wasm", "(module)");
+        let args = |name: Option<&str>, version: &str| Single {
+            module: scratch.path("a.wasm"),
+            out: None,
+            name: name.map(Into::into),
+            version: version.into(),
+            with: with(&scratch),
+        };
+        run_single(&args(Some("service"), "2.1-rc")).unwrap();
+        let bytes = files::read(&scratch.path("service.module")).unwrap();
+        let key = keys::read_public(&scratch.path("keys/archive.pub")).unwrap();
+        let module = Archive::open(&bytes, &key).unwrap().only().unwrap();
+        assert_eq!((module.name(), module.version()), ("service", "2.1-rc"));
+        run_single(&args(None, "")).unwrap();
+        let bytes = files::read(&scratch.path("a.module")).unwrap();
+        let module = Archive::open(&bytes, &key).unwrap().only().unwrap();
+        assert_eq!((module.name(), module.version()), ("a", ""));
+
+        let error = |name: &str, version: &str| {
+            run_single(&args(Some(name), version))
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            error("a", &"1".repeat(33)),
+            format!(
+                "the version `{}` cannot be shown: it has 33 bytes; use --name or --version for one of at most 32",
+                "1".repeat(33)
+            )
+        );
+        for (name, version) in [("", ""), ("a b", ""), ("a", "1\n")] {
+            let error = error(name, version);
+            assert!(error.contains("use --name or --version"), "{error}");
+        }
     }
 
     #[test]
@@ -320,7 +484,7 @@ mod tests {
         let scratch = Scratch::new("build-target");
         write(&scratch, "a.wasm", "(module)");
         let mut args = build(&scratch, &["a.wasm"]);
-        args.target = "pdp11-dec-unix".into();
+        args.with.target = "pdp11-dec-unix".into();
         assert!(
             matches!(run(&args), Err(BuildError::Target(target, _)) if target == "pdp11-dec-unix")
         );

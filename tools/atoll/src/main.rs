@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The host tool: check, build, image, run, abi.
+//! The host tool: check, build, module, image, run, abi.
 #![forbid(unsafe_code)]
 
 mod abi;
@@ -37,6 +37,9 @@ enum Command {
     /// Compile modules ahead of time and pack them into a signed archive
     #[cfg(feature = "compiler")]
     Build(compile::Build),
+    /// Compile one module and sign it, with a version, for guests to load while the system runs
+    #[cfg(feature = "compiler")]
+    Module(compile::Single),
     /// Put loader, kernel, root task, spec, modules and programs into one bootable ELF file
     Image(Box<image::Image>),
     /// Boot an image in QEMU
@@ -57,6 +60,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Check(args) => spec::run(&args)?,
         #[cfg(feature = "compiler")]
         Command::Build(args) => compile::run(&args)?,
+        #[cfg(feature = "compiler")]
+        Command::Module(args) => compile::run_single(&args)?,
         Command::Image(args) => image::run(&args)?,
         Command::Run(args) => return Ok(run::run(&args)?),
         Command::Abi(args) => std::io::stdout().write_all(abi::text(&args).as_bytes())?,

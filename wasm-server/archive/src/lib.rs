@@ -3,7 +3,7 @@
 //!
 //! An artifact is native code, and the server runs what it is given; so it takes artifacts only from
 //! here, after a signature over the table and a hash over the artifact held. [`Verified`], which
-//! only [`Archive::module`] makes, carries that fact to the place that loads the code.
+//! only an [`Archive`] makes, carries that fact to the place that loads the code.
 //!
 //! # Format
 //! Integers are little endian.
@@ -22,6 +22,9 @@
 //! Entries are sorted by name; artifacts lie in the same order without gaps. The hash of an entry
 //! covers whole pages, padding included, since pages are what gets mapped executable. So every bit
 //! of an archive is covered by the signature, by a hash, or required to be zero.
+//!
+//! The boot archive holds the modules of an image. A module that is loaded while the system runs is an
+//! archive, too, of [one module](Archive::only): there is one format, and one verifier.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -37,7 +40,7 @@ pub use write::{WriteError, Writer};
 /// First bytes of an archive.
 pub const MAGIC: [u8; 8] = *b"ATOLLARC";
 /// Changes whenever the format does.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Artifacts start at multiples of this, so that their pages can be mapped without copying.
 pub const PAGE: usize = 4096;
 
@@ -78,6 +81,9 @@ pub enum ArchiveError {
     /// There is no module of this name.
     #[error("the archive has no module of this name")]
     NoSuchModule,
+    /// It should hold one module, and holds none, or several.
+    #[error("the archive should hold one module, and holds {0}")]
+    NotOne(u32),
     /// The bytes of a module are not those that were signed.
     #[error("the hash of the module does not fit its contents")]
     BadHash,
@@ -88,6 +94,8 @@ pub enum ArchiveError {
 pub struct Entry<'a> {
     /// Its name; the spec refers to modules by it.
     pub name: &'a str,
+    /// Which of those of this name it is, for people; may be empty.
+    pub version: &'a str,
     /// Where its artifact starts, in bytes from the start of the archive; a multiple of [`PAGE`].
     pub offset: u64,
     /// Bytes of the artifact, without the padding of its last page.
@@ -107,10 +115,11 @@ pub struct Archive<'a> {
 
 /// The artifact of a module, found to be what the holder of the key signed.
 ///
-/// Only [`Archive::module`] makes one.
+/// Only an [`Archive`] makes one.
 #[derive(Clone, Copy, Debug)]
 pub struct Verified<'a> {
     name: &'a str,
+    version: &'a str,
     bytes: &'a [u8],
     offset: usize,
 }
@@ -119,6 +128,11 @@ impl<'a> Verified<'a> {
     /// The module's name.
     pub fn name(&self) -> &'a str {
         self.name
+    }
+
+    /// The module's version, or nothing.
+    pub fn version(&self) -> &'a str {
+        self.version
     }
 
     /// The artifact.
@@ -136,7 +150,7 @@ impl<'a> Archive<'a> {
     /// Checks the signature, then the table. Artifacts are checked when they are asked for.
     ///
     /// # Errors
-    /// Every [`ArchiveError`] but `NoSuchModule` and `BadHash`.
+    /// Every [`ArchiveError`] but `NoSuchModule`, `NotOne` and `BadHash`.
     pub fn open(bytes: &'a [u8], public_key: &[u8; 32]) -> Result<Self, ArchiveError> {
         if !bytes.starts_with(&MAGIC) {
             // A prefix of an archive is a truncated one, not another kind of file.
@@ -243,6 +257,22 @@ impl<'a> Archive<'a> {
             .entries()
             .find(|entry| entry.name == name)
             .ok_or(ArchiveError::NoSuchModule)?;
+        self.verify(entry)
+    }
+
+    /// The one module that there is, after its hash was compared.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NotOne`] or [`ArchiveError::BadHash`].
+    pub fn only(&self) -> Result<Verified<'a>, ArchiveError> {
+        let mut entries = self.entries();
+        match (entries.next(), entries.next()) {
+            (Some(entry), None) => self.verify(entry),
+            _ => Err(ArchiveError::NotOne(self.count)),
+        }
+    }
+
+    fn verify(&self, entry: Entry<'a>) -> Result<Verified<'a>, ArchiveError> {
         let (Ok(offset), Ok(len)) = (usize::try_from(entry.offset), usize::try_from(entry.len))
         else {
             return Err(ArchiveError::Truncated);
@@ -257,6 +287,7 @@ impl<'a> Archive<'a> {
         let bytes = padded.get(..len).ok_or(ArchiveError::Truncated)?;
         Ok(Verified {
             name: entry.name,
+            version: entry.version,
             bytes,
             offset,
         })

@@ -69,6 +69,22 @@ fn what_was_written_is_read() {
 }
 
 #[test]
+fn the_only_module_is_found_without_its_name() {
+    let mut writer = Writer::new();
+    writer.add_version("ping", "2.1", vec![1; 300]).unwrap();
+    let bytes = writer.finish(&key()).unwrap();
+    let archive = Archive::open(&bytes, &public()).unwrap();
+    let ping = archive.only().unwrap();
+    assert_eq!((ping.name(), ping.version()), ("ping", "2.1"));
+    assert_eq!(ping.bytes(), [1; 300]);
+
+    for (bytes, count) in [(sample(), 2), (write(&[]), 0)] {
+        let archive = Archive::open(&bytes, &public()).unwrap();
+        assert_eq!(archive.only().unwrap_err(), ArchiveError::NotOne(count));
+    }
+}
+
+#[test]
 fn order_of_adding_does_not_matter() {
     let other = write(&[("ping", vec![1; 300]), ("pong", vec![2; PAGE])]);
     assert_eq!(sample(), other);

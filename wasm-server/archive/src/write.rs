@@ -26,10 +26,16 @@ pub enum WriteError {
     TooLarge,
 }
 
+#[derive(Debug)]
+struct Module {
+    version: String,
+    artifact: Vec<u8>,
+}
+
 /// Collects artifacts and signs them.
 #[derive(Debug, Default)]
 pub struct Writer {
-    modules: BTreeMap<String, Vec<u8>>,
+    modules: BTreeMap<String, Module>,
 }
 
 impl Writer {
@@ -38,18 +44,33 @@ impl Writer {
         Self::default()
     }
 
-    /// Adds a module. The order does not matter.
+    /// Adds a module without a version. The order does not matter.
     ///
     /// # Errors
     /// The name is empty or taken.
     pub fn add(&mut self, name: &str, artifact: Vec<u8>) -> Result<(), WriteError> {
+        self.add_version(name, "", artifact)
+    }
+
+    /// Adds a module of this version.
+    ///
+    /// # Errors
+    /// The name is empty or taken.
+    pub fn add_version(
+        &mut self,
+        name: &str,
+        version: &str,
+        artifact: Vec<u8>,
+    ) -> Result<(), WriteError> {
         if name.is_empty() {
             return Err(WriteError::NoName);
         }
         if self.modules.contains_key(name) {
             return Err(WriteError::Duplicate(name.into()));
         }
-        self.modules.insert(name.into(), artifact);
+        let version = version.into();
+        self.modules
+            .insert(name.into(), Module { version, artifact });
         Ok(())
     }
 
@@ -59,7 +80,7 @@ impl Writer {
     /// [`WriteError::TooLarge`].
     pub fn finish(mut self, key: &SigningKey) -> Result<Vec<u8>, WriteError> {
         let mut lengths = Vec::new();
-        for artifact in self.modules.values_mut() {
+        for Module { artifact, .. } in self.modules.values_mut() {
             lengths.push(artifact.len());
             artifact.resize(artifact.len().next_multiple_of(PAGE), 0);
         }
@@ -76,7 +97,7 @@ impl Writer {
             data = start;
         };
 
-        let total = data + self.modules.values().map(Vec::len).sum::<usize>();
+        let total = data + self.artifacts().map(Vec::len).sum::<usize>();
         let table_len = u32::try_from(table.len()).map_err(|_| WriteError::TooLarge)?;
         let mut archive = Vec::with_capacity(total);
         archive.extend_from_slice(&MAGIC);
@@ -88,10 +109,14 @@ impl Writer {
         let signature = key.sign(&archive);
         archive.extend_from_slice(&signature.to_bytes());
         archive.resize(data, 0);
-        for artifact in self.modules.values() {
+        for artifact in self.artifacts() {
             archive.extend_from_slice(artifact);
         }
         Ok(archive)
+    }
+
+    fn artifacts(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.modules.values().map(|module| &module.artifact)
     }
 
     /// The encoded table, for artifacts (already padded) that start at `offset`.
@@ -99,9 +124,11 @@ impl Writer {
         let count = u32::try_from(lengths.len()).map_err(|_| WriteError::TooLarge)?;
         let mut table =
             postcard::to_extend(&count, Vec::new()).map_err(|_| WriteError::TooLarge)?;
-        for ((name, artifact), len) in self.modules.iter().zip(lengths) {
+        for ((name, module), len) in self.modules.iter().zip(lengths) {
+            let artifact = &module.artifact;
             let entry = Entry {
                 name,
+                version: &module.version,
                 offset: offset as u64,
                 len: *len as u64,
                 sha256: Sha256::digest(artifact).into(),

@@ -206,11 +206,12 @@ impl<P: Platform> Guest<P> {
     pub(crate) fn close(&self, handle: Handle) -> Result<(), Error> {
         let holding = self.handles.lock().remove(handle)?;
         self.server.cut(&holding.grant, true, Event::Revoked);
-        if let Resource::Region(region) = &holding.grant.resource
-            && region.owner == Some(self.pid())
-            && !self.holds(&holding.grant.resource)
-        {
-            self.free_region(region);
+        let is_mine =
+            |owner: Option<Pid>| owner == Some(self.pid()) && !self.holds(&holding.grant.resource);
+        match &holding.grant.resource {
+            Resource::Region(region) if is_mine(region.owner) => self.free_region(region),
+            Resource::Module(module) if is_mine(Some(module.loader.pid)) => module.close(),
+            _ => {}
         }
         Ok(())
     }
@@ -248,11 +249,13 @@ impl<P: Platform> Guest<P> {
                 }
             };
             self.server.cut(&holding.grant, true, Event::SourceExited);
-            if let Resource::Region(region) = &holding.grant.resource
-                && region.owner == Some(self.pid())
-            {
-                // Waits for those who map it or copy, and find that they may not.
-                region.take_backing();
+            match &holding.grant.resource {
+                Resource::Region(region) if region.owner == Some(self.pid()) => {
+                    // Waits for those who map it or copy, and find that they may not.
+                    region.take_backing();
+                }
+                Resource::Module(module) if module.loader.pid == self.pid() => module.close(),
+                _ => {}
             }
         }
     }
@@ -423,7 +426,7 @@ impl<P: Platform> Server<P> {
                     device.release(&guest);
                 }
             }
-            Resource::Session(_) => {}
+            Resource::Session(_) | Resource::Module(_) => {}
         }
     }
 

@@ -196,7 +196,11 @@ impl<P: Platform> Device<P> {
     /// What a guest is told of a refusal; which rule it broke, whoever reads the log.
     #[cold]
     fn explain(&self, guest: &Guest<P>, refusal: Refusal, is_said: bool) -> Error {
-        let text = format!("{}: {refusal}", self.name);
+        let text = match &refusal {
+            // Memory for a queue, or its interrupt: the platform knows.
+            Refused::NoMemory(failure) => format!("{}: {failure}", self.name),
+            other => format!("{}: {other}", self.name),
+        };
         let (level, error) = match refusal {
             Refused::NoRegister | Refused::InvalidValue | Refused::NotReady => {
                 (Level::Debug, Error::InvalidArgument)

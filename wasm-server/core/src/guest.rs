@@ -9,7 +9,7 @@ use atoll_abi::{
     message::{Event, Name, Usage},
 };
 use wasm_state::mailbox::{Mail, Mailbox, Ring};
-use wasmtime::{Store, UpdateDeadline, WasmBacktrace};
+use wasmtime::{Engine, Store, UpdateDeadline, WasmBacktrace};
 
 use crate::{
     Lock,
@@ -17,6 +17,7 @@ use crate::{
     device::Devices,
     grant::Grant,
     handle::HandleTable,
+    loaded::Loader,
     modules::Prepared,
     platform::{Home, Platform},
     process::{Outcome, Process},
@@ -38,14 +39,17 @@ pub(crate) enum Reason {
     ParentEnded = 3,
     /// Its session was ended.
     SessionEnded = 4,
+    /// The guest that loaded its module, and whose memory that is, has ended.
+    LoaderEnded = 5,
 }
 
 impl Reason {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Deadline,
         Self::Stopped,
         Self::ParentEnded,
         Self::SessionEnded,
+        Self::LoaderEnded,
     ];
 }
 
@@ -88,13 +92,46 @@ pub(crate) fn uncount(counter: &AtomicU32) {
     let _ = counter.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
 }
 
+/// What wasmtime keeps for a guest that runs, and what it runs. It is in a place of the platform's, where the
+/// platform finds it if the guest is ended in the midst of things ([`Guest::abandon`]).
+pub struct Life<P: Platform>(Option<Living<P>>);
+
+struct Living<P: Platform> {
+    store: Store<Context<P>>,
+    prepared: Arc<Prepared<P>>,
+}
+
+impl<P: Platform> Life<P> {
+    /// Of a guest that does not run yet.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Gives up what is there.
+    pub fn end(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl<P: Platform> Default for Life<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A guest.
 pub struct Guest<P: Platform> {
     /// What the platform keeps for it.
     pub home: P::Home,
     pub(crate) server: Arc<Server<P>>,
     pub(crate) process: Arc<Process<P>>,
-    pub(crate) prepared: Arc<Prepared<P>>,
+    /// What it runs, until nothing of it does any more.
+    prepared: Lock<P, Option<Arc<Prepared<P>>>>,
+    engine: Engine,
+    /// Bytes of native stack that its code may use.
+    pub(crate) stack: u32,
+    /// As the owner of modules, once it has loaded one.
+    pub(crate) loader: Lock<P, Option<Arc<Loader>>>,
     /// Its line of the spec, if it has one.
     place: Option<String>,
     pub(crate) handles: Lock<P, HandleTable<Holding<P>>>,
@@ -130,7 +167,10 @@ impl<P: Platform> Guest<P> {
         Self {
             home,
             server,
-            prepared,
+            engine: prepared.engine.clone(),
+            stack: prepared.stack,
+            prepared: Lock::<P, _>::new(Some(prepared)),
+            loader: Lock::<P, _>::new(None),
             place,
             handles: Lock::<P, _>::new(HandleTable::new(process.limits.handles)),
             process,
@@ -160,8 +200,8 @@ impl<P: Platform> Guest<P> {
 
     /// Runs the guest to its end, on its own thread. Afterwards the platform drops its reference, has
     /// [`Home::finished`] say so, and nudges the service thread.
-    pub fn run(self: &Arc<Self>) {
-        let outcome = self.home.charged(|| match self.execute() {
+    pub fn run(self: &Arc<Self>, life: &mut Life<P>) {
+        let outcome = self.home.charged(|| match self.execute(life) {
             Ok(()) => Outcome::Exited(0),
             Err(error) => {
                 P::Home::uncharged(|| report::outcome(&error, self.process.module.as_str()))
@@ -172,7 +212,7 @@ impl<P: Platform> Guest<P> {
 
     /// Ends the guest from within a hostcall or one of wasmtime's own functions that its code called,
     /// without returning to it: its thread touched a page of its memory in a way that the page's rights
-    /// forbid, where no trap can be taken. The instance is not dropped. The thread holds no lock there
+    /// forbid, where no trap can be taken. The platform ends the [`Life`]. The thread holds no lock there
     /// (see [`Home`]).
     pub fn abandon(&self, why: &str) {
         self.finish(Outcome::Failed(why.into()));
@@ -185,9 +225,21 @@ impl<P: Platform> Guest<P> {
         self.server.note_ended();
     }
 
-    fn execute(self: &Arc<Self>) -> wasmtime::Result<()> {
-        let mut store = Store::try_new(&self.prepared.engine, Context::new(self.clone()))?;
-        store.data_mut().no_frames = Some(WasmBacktrace::capture(&store));
+    fn execute(self: &Arc<Self>, life: &mut Life<P>) -> wasmtime::Result<()> {
+        let result = self.execute_in(life);
+        life.end();
+        result
+    }
+
+    fn execute_in(self: &Arc<Self>, life: &mut Life<P>) -> wasmtime::Result<()> {
+        let Some(prepared) = self.prepared.lock().clone() else {
+            return Ok(());
+        };
+        let Living { store, prepared } = life.0.insert(Living {
+            store: Store::try_new(&self.engine, Context::new(self.clone()))?,
+            prepared,
+        });
+        store.data_mut().no_frames = Some(WasmBacktrace::capture(&*store));
         store.limiter(|context| context);
         store.epoch_deadline_callback(|context| match context.data().guest.ending() {
             Some(reason) => Err(Ending::Ended(reason).into()),
@@ -197,12 +249,12 @@ impl<P: Platform> Guest<P> {
         // Its end may have come before this thread did: the epoch that was to say so has passed.
         self.check_ending()?;
         P::Home::uncharged(|| self.server.note_starting(&self.process));
-        let instance = self.prepared.instance.instantiate(&mut store);
+        let instance = prepared.instance.instantiate(&mut *store);
         let instance = instance.map_err(|error| self.did_not_start(error))?;
-        let start = instance.get_typed_func::<(), ()>(&mut store, "_start");
+        let start = instance.get_typed_func::<(), ()>(&mut *store, "_start");
         let start = start.map_err(|error| self.did_not_start(error))?;
         P::Home::uncharged(|| self.server.note_running(&self.process));
-        start.call(&mut store, ())
+        start.call(store, ())
     }
 
     /// Why none of its code ran, with the spec's line.
@@ -219,7 +271,7 @@ impl<P: Platform> Guest<P> {
         let _ = self
             .ending
             .compare_exchange(0, reason as u32, Ordering::AcqRel, Ordering::Relaxed);
-        self.prepared.engine.increment_epoch();
+        self.engine.increment_epoch();
         P::Home::wake(&self.home.waker());
     }
 
@@ -242,6 +294,12 @@ impl<P: Platform> Guest<P> {
     /// The outcome, once the thread is done with the guest's code.
     pub(crate) fn ended(&self) -> Option<Outcome> {
         self.ended.lock().clone()
+    }
+
+    /// Nothing runs its code any more.
+    pub(crate) fn give_up_code(&self) {
+        let prepared = self.prepared.lock().take();
+        drop(prepared);
     }
 
     /// Whether its thread is not done with the guest's code.
@@ -429,6 +487,7 @@ impl<P: Platform> Guest<P> {
             children: load(&self.counters.children),
             tokens: load(&self.counters.tokens),
             wakes: self.mailbox.puts(),
+            modules: self.modules(),
         }
     }
 }

@@ -12,7 +12,7 @@
 //! 2. a guest's handles;
 //! 3. the registry;
 //! 4. the generator of random numbers;
-//! 5. the windows, or the listeners, of a region; the line of a service; a process's life; a place's;
+//! 5. the code of a loaded module; the windows, or the listeners, of a region; the line of a service; a process's life; a place's;
 //! 6. a device, then a guest's devices;
 //! 7. the processes;
 //! 8. a mailbox; whether a guest has alarms;
@@ -52,6 +52,7 @@ mod guest;
 mod handle;
 mod lifecycle;
 mod link;
+mod loaded;
 mod modules;
 mod place;
 pub mod platform;
@@ -66,7 +67,7 @@ mod start;
 mod timer;
 mod watch;
 
-pub use guest::Guest;
+pub use guest::{Guest, Life};
 pub use process::Outcome;
 pub use server::{Server, SetupError};
 

@@ -138,7 +138,15 @@ impl<P: Platform> Server<P> {
             let has_parts = self.end_all(Reason::ParentEnded, |child| {
                 child.is_part && child.parent == parent
             });
-            if has_parts || !guest.home.finished() {
+            // And those that run modules in its memory, so many of them as there are yet.
+            let runs_none = guest.closes_modules();
+            if !runs_none {
+                self.end_all(Reason::LoaderEnded, |other| {
+                    let loader = other.loader.as_ref();
+                    loader.is_some_and(|loader| loader.pid == process.pid)
+                });
+            }
+            if has_parts || !runs_none || !guest.home.finished() {
                 // It, or they, have a few instructions to go, and nudge when those are done.
                 self.note_ended();
                 continue;
@@ -158,12 +166,16 @@ impl<P: Platform> Server<P> {
             guest.release_devices();
             guest.dispose();
             guest.release_alarms();
+            guest.give_up_code();
             debug_assert!(guest.has_nothing(), "{} is not disposed of", process.name);
             if self.quarantine.load(Ordering::Acquire) {
                 self.quarantined.lock().push(guest);
             } else {
                 self.platform.evict(&guest);
             }
+        }
+        if let Some(loader) = &process.loader {
+            self.leave(loader);
         }
         if let Some(parent) = process.parent.and_then(|pid| self.guest(pid).ok()) {
             uncount(&parent.counters.children);

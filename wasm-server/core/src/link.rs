@@ -9,8 +9,8 @@ use atoll_abi::{
     hostcall::Wire,
     message::{
         Echo, EntropySource, Events, EventsRequest, GrantRequest, HandleInfo, Holdings,
-        HoldingsRequest, Notice, ProcessInfo, ProcessList, Report, SessionInfo, SessionRequest,
-        ShareRequest, StartRequest, SystemInfo, TakeRequest, Token,
+        HoldingsRequest, ModuleInfo, Notice, ProcessInfo, ProcessList, Report, SessionInfo,
+        SessionRequest, ShareRequest, StartRequest, SystemInfo, TakeRequest, Token,
     },
     to_wire,
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Modules: from the signed archive to something that can be instantiated.
+//! Modules: from signed bytes to something that can be instantiated.
 
 use alloc::{
     collections::BTreeMap,
@@ -10,14 +10,22 @@ use alloc::{
 };
 use core::num::NonZeroUsize;
 
-use atoll_abi::{Group, Groups, TABLE};
-use wasm_archive::Archive;
+use atoll_abi::{Error, Group, Groups, TABLE, message::Name};
+use wasm_archive::{Archive, ArchiveError, Verified};
 use wasmtime::{Engine, InstancePre, Linker, Module};
 
-use crate::{Lock, context::Context, link, platform::Platform};
+use crate::{
+    Lock,
+    context::Context,
+    link,
+    loaded::Slot,
+    platform::{Image, Platform},
+};
 
 /// A module that is loaded, compiled for one stack size.
 pub(crate) struct Prepared<P: Platform> {
+    pub name: Name,
+    pub version: Name,
     /// Its engine.
     pub engine: Engine,
     /// Bytes of native stack that the engine lets wasm code use.
@@ -26,6 +34,54 @@ pub(crate) struct Prepared<P: Platform> {
     pub instance: InstancePre<Context<P>>,
     /// The gated groups it imports from, each with the name of one import.
     needs: Vec<(Group, String)>,
+    /// Counts as its loader's, if it has one: to the last, when the code is gone.
+    _slot: Option<Slot>,
+}
+
+impl<P: Platform> Prepared<P> {
+    /// Whether its imports are covered by the grants.
+    ///
+    /// # Errors
+    /// What is missing, for people.
+    pub fn check(&self, groups: Groups) -> Result<(), String> {
+        let mut needs = self.needs.iter();
+        match needs.find(|(group, _)| !groups.contains(*group)) {
+            None => Ok(()),
+            Some((group, import)) => Err(format!(
+                "module {} imports {import}, which needs the grant {}; it is not given",
+                self.name,
+                group.grant().unwrap_or_default(),
+            )),
+        }
+    }
+}
+
+/// Why a module is not taken.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub error: Error,
+    /// In words, if there is more to say; whoever asked has shown a good signature.
+    pub why: Option<String>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, why: None }
+    }
+}
+
+impl From<ArchiveError> for Refused {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::OtherKey | ArchiveError::BadKey => Error::OtherKey.into(),
+            ArchiveError::Truncated => Error::CutShort.into(),
+            ArchiveError::OtherVersion(_) => Error::OtherCompiler.into(),
+            ArchiveError::NotAnArchive | ArchiveError::NotOne(_) | ArchiveError::NoSuchModule => {
+                Error::NotAModule.into()
+            }
+            _ => Error::Altered.into(),
+        }
+    }
 }
 
 /// The modules of a server.
@@ -34,7 +90,12 @@ pub(crate) struct Prepared<P: Platform> {
 /// spec names, and a module is loaded once for each engine that runs it.
 pub(crate) struct Modules<P: Platform> {
     archive: Archive<'static>,
+    /// The key that the archive is signed with, and modules that guests load.
+    key: [u8; 32],
     engines: Lock<P, BTreeMap<u32, Arc<Environment<P>>>>,
+    /// Held while a module of the archive is loaded, which happens once for each engine: its code is where
+    /// the archive is, and cannot be made twice.
+    loading: Lock<P, ()>,
 }
 
 struct Environment<P: Platform> {
@@ -44,14 +105,16 @@ struct Environment<P: Platform> {
 }
 
 impl<P: Platform> Modules<P> {
-    pub const fn new(archive: Archive<'static>) -> Self {
+    pub const fn new(archive: Archive<'static>, key: [u8; 32]) -> Self {
         Self {
             archive,
+            key,
             engines: Lock::<P, _>::new(BTreeMap::new()),
+            loading: Lock::<P, _>::new(()),
         }
     }
 
-    /// A module for a stack size, once its imports are found to be covered by the grants.
+    /// A module of the archive for a stack size.
     ///
     /// # Errors
     /// What is wrong, for people.
@@ -60,32 +123,59 @@ impl<P: Platform> Modules<P> {
         platform: &P,
         module: &str,
         stack: u32,
-        groups: Groups,
     ) -> Result<Arc<Prepared<P>>, String> {
         let environment = self.environment(platform, stack)?;
-        let known = environment.modules.lock().get(module).cloned();
-        let prepared = match known {
-            Some(prepared) => prepared,
-            None => {
-                let prepared = Arc::new(self.load(platform, &environment, module, stack)?);
-                environment
-                    .modules
-                    .lock()
-                    .insert(module.into(), prepared.clone());
-                prepared
+        let known = || environment.modules.lock().get(module).cloned();
+        if let Some(prepared) = known() {
+            return Ok(prepared);
+        }
+        let _loading = self.loading.lock();
+        if let Some(prepared) = known() {
+            return Ok(prepared);
+        }
+        let verified = self
+            .archive
+            .module(module)
+            .map_err(|e| format!("module {module}: {e}"))?;
+        let loaded = platform
+            .load(&environment.engine, &verified)
+            .map_err(|e| format!("module {module} was refused: {e:#}"))?;
+        let prepared = Arc::new(environment.link(&loaded, &verified, stack, None)?);
+        environment
+            .modules
+            .lock()
+            .insert(module.into(), prepared.clone());
+        Ok(prepared)
+    }
+
+    /// A module that a guest has loaded, for a stack size.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn load_image(
+        &self,
+        platform: &P,
+        image: &Arc<P::Image>,
+        stack: u32,
+        slot: Slot,
+    ) -> Result<Prepared<P>, Refused> {
+        let verified = Archive::open(image.bytes(), &self.key)?.only()?;
+        let refused = |error| {
+            move |why| Refused {
+                error,
+                why: Some(why),
             }
         };
-        match prepared
-            .needs
-            .iter()
-            .find(|(group, _)| !groups.contains(*group))
-        {
-            None => Ok(prepared),
-            Some((group, import)) => Err(format!(
-                "module {module} imports {import}, which needs the grant {}; it is not given",
-                group.grant().unwrap_or_default(),
-            )),
-        }
+        let environment = self
+            .environment(platform, stack)
+            .map_err(refused(Error::BadModule))?;
+        let loaded = platform
+            .load_image(&environment.engine, image, &verified)
+            .map_err(|e| format!("module {}: {e:#}", verified.name()))
+            .map_err(refused(Error::OtherCompiler))?;
+        environment
+            .link(&loaded, &verified, stack, Some(slot))
+            .map_err(refused(Error::BadModule))
     }
 
     fn environment(&self, platform: &P, stack: u32) -> Result<Arc<Environment<P>>, String> {
@@ -104,34 +194,36 @@ impl<P: Platform> Modules<P> {
             linker,
             modules: Lock::<P, _>::new(BTreeMap::new()),
         });
-        self.engines.lock().insert(stack, environment.clone());
-        Ok(environment)
+        // Whoever was faster has made the one that all use.
+        let mut engines = self.engines.lock();
+        Ok(engines.entry(stack).or_insert(environment).clone())
     }
+}
 
-    fn load(
+impl<P: Platform> Environment<P> {
+    fn link(
         &self,
-        platform: &P,
-        environment: &Environment<P>,
-        name: &str,
+        module: &Module,
+        verified: &Verified<'_>,
         stack: u32,
+        slot: Option<Slot>,
     ) -> Result<Prepared<P>, String> {
-        let verified = self
-            .archive
-            .module(name)
-            .map_err(|e| format!("module {name}: {e}"))?;
-        let module = platform
-            .load(&environment.engine, &verified)
-            .map_err(|e| format!("module {name} was refused: {e:#}"))?;
-        let needs = needs(&module)?;
-        let instance = environment
+        let name = |text: &str| {
+            Name::try_from(text).map_err(|_| format!("the name or version {text} is too long"))
+        };
+        let needs = needs(module)?;
+        let instance = self
             .linker
-            .instantiate_pre(&module)
-            .map_err(|e| format!("module {name} does not link: {e:#}"))?;
+            .instantiate_pre(module)
+            .map_err(|e| format!("module {} does not link: {e:#}", verified.name()))?;
         Ok(Prepared {
-            engine: environment.engine.clone(),
+            name: name(verified.name())?,
+            version: name(verified.version())?,
+            engine: self.engine.clone(),
             stack,
             instance,
             needs,
+            _slot: slot,
         })
     }
 }

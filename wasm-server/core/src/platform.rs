@@ -87,13 +87,39 @@ pub struct ServerUsage {
     pub slots_used: u64,
 }
 
+/// Memory for a module, which nobody executes yet. It goes back to the home it was made for when it is dropped.
+pub trait Blank {
+    /// What becomes of it.
+    type Image: Image;
+
+    /// Copies in. The range is inside.
+    ///
+    /// # Errors
+    /// The home was evicted.
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Failure>;
+    /// Has nobody write it from now on, the server included.
+    ///
+    /// # Errors
+    /// As [`Blank::write`].
+    fn seal(self) -> Result<Self::Image, Failure>;
+}
+
+/// A module in memory that nobody can write. It goes back to the home it was made for when it is dropped, and
+/// no [`Module`] of it is left.
+pub trait Image: Send + Sync + 'static {
+    /// What was written.
+    fn bytes(&self) -> &[u8];
+    /// Bytes of the home's budget that it takes.
+    fn memory(&self) -> u64;
+}
+
 /// What the platform keeps for one guest: thread, wake object and linear memory, all of it out of
 /// the guest's budget.
 ///
 /// The server calls [`Home::read`] and [`Home::write`] with no lock held, and nothing else that would have
 /// to be given back: the range may be a window whose pages forbid the access, which ends the guest right
-/// there ([`Guest::abandon`]). The one thing that is then left to give up is the reference to the guest in
-/// what runs it, which the platform does.
+/// there ([`Guest::abandon`]). What is then left to give up is the [`Life`](crate::Life), and the reference to
+/// the guest in what runs it, which the platform does.
 ///
 /// Addresses are offsets in the guest's linear memory. Every access is checked against the size the
 /// memory has at that moment, and made with volatile or atomic operations, because the guest, and
@@ -109,6 +135,8 @@ pub trait Home: Send + Sync + 'static {
     type Words: Words + Clone + Send + Sync + 'static;
     /// Memory of a virtqueue that a device and the server see, and no guest.
     type QueueMemory: QueueMemory + Send + 'static;
+    /// Memory of a module that is loaded.
+    type Blank: Blank;
 
     /// Bytes of the linear memory.
     fn size(&self) -> u64;
@@ -146,6 +174,8 @@ pub trait Home: Send + Sync + 'static {
     /// Runs `f`, a hostcall within [`Home::charged`], at the server's cost again.
     fn uncharged<R>(f: impl FnOnce() -> R) -> R;
 
+    /// Memory for a module of so many bytes, at least one, out of the guest's budget. No guest sees it.
+    fn make_blank(&self, bytes: u32) -> Result<Self::Blank, Failure>;
     /// Zeroed frames of `bytes` (whole wasm pages) from this guest's budget.
     fn make_region(&self, bytes: u32) -> Result<Self::Region, Failure>;
     /// Gives the frames of a region that this guest made back to its budget. Nobody has a window onto
@@ -186,7 +216,9 @@ pub trait Platform: Send + Sync + Sized + 'static {
     /// be a window.
     type Lock: RawMutex + Send + Sync + 'static;
     /// See [`Home`].
-    type Home: Home<Region = Self::Region>;
+    type Home: Home<Region = Self::Region, Blank: Blank<Image = Self::Image>>;
+    /// See [`Blank::Image`].
+    type Image: Image;
     /// See [`Home::Region`].
     type Region: Send + Sync + 'static;
     /// The registers of a virtio device, and its interrupt.
@@ -212,10 +244,17 @@ pub trait Platform: Send + Sync + Sized + 'static {
     fn configure(&self, config: &mut Config);
     /// Makes a module of verified bytes.
     fn load(&self, engine: &Engine, module: &Verified<'_>) -> wasmtime::Result<Module>;
+    /// Makes a module of verified bytes that are in an image, which stays at least as long. Once for each image.
+    fn load_image(
+        &self,
+        engine: &Engine,
+        image: &Arc<Self::Image>,
+        module: &Verified<'_>,
+    ) -> wasmtime::Result<Module>;
 
     /// Everything a guest's thread needs, from its budget.
     fn settle(&self, params: HomeParams<'_, Self::Home>) -> Result<Self::Home, Failure>;
-    /// Starts the guest's thread, which calls [`Guest::run`].
+    /// Starts the guest's thread, which calls [`Guest::run`] with a [`Life`](crate::Life) of the platform's.
     fn launch(&self, guest: Arc<Guest<Self>>) -> Result<(), Failure>;
     /// Takes back everything that was made from the guest's budget. Its thread has finished, and the
     /// guests whose budgets are parts of this one are evicted.

@@ -13,6 +13,7 @@ use atoll_abi::{
 
 use crate::{
     Guest, Lock,
+    loaded::Loader,
     platform::{Home, Platform},
     session::Session,
     watch::Watchers,
@@ -59,6 +60,8 @@ pub(crate) struct Process<P: Platform> {
     pub name: Name,
     /// Name of its module.
     pub module: Name,
+    /// Who loaded that; none: it is in the archive.
+    pub loader: Option<Arc<Loader>>,
     /// Who started it, if a process did.
     pub parent: Option<Pid>,
     /// Whether its memory is a part of its parent's, so that it ends with it.
@@ -76,6 +79,8 @@ struct Life<P: Platform> {
     changes: heapless::Vec<StateChange, MAX_CHANGES>,
     outcome: Option<Outcome>,
     guest: Option<Arc<Guest<P>>>,
+    /// Of its module, once that was looked up.
+    version: Name,
     waiting: Vec<Waiter<P>>,
 }
 
@@ -88,6 +93,7 @@ struct Waiter<P: Platform> {
 pub(crate) struct ProcessParams<P: Platform> {
     pub name: Name,
     pub module: Name,
+    pub loader: Option<Arc<Loader>>,
     pub parent: Option<Pid>,
     pub is_part: bool,
     pub session: Option<Arc<Session<P>>>,
@@ -105,6 +111,7 @@ impl<P: Platform> Process<P> {
             pid,
             name: params.name,
             module: params.module,
+            loader: params.loader,
             parent: params.parent,
             is_part: params.is_part,
             session: params.session,
@@ -115,6 +122,7 @@ impl<P: Platform> Process<P> {
                 changes,
                 outcome: None,
                 guest: None,
+                version: Name::new(),
                 waiting: Vec::new(),
             }),
             watchers: Watchers::new(),
@@ -126,8 +134,16 @@ impl<P: Platform> Process<P> {
         self.life.lock().guest.clone()
     }
 
-    pub fn set_guest(&self, guest: Arc<Guest<P>>) {
-        self.life.lock().guest = Some(guest);
+    /// It is to run this, of a module of this version.
+    pub fn set_guest(&self, guest: Arc<Guest<P>>, version: Name) {
+        let mut life = self.life.lock();
+        life.guest = Some(guest);
+        life.version = version;
+    }
+
+    /// The version of its module, or nothing.
+    pub fn version(&self) -> Name {
+        self.life.lock().version.clone()
     }
 
     /// Changes the state, unless it is the same or the process has ended. Answers whether it changed; then

@@ -40,6 +40,7 @@ const fn words(reason: Reason) -> &'static str {
         Reason::Stopped => "it was asked to stop, and did not in time",
         Reason::ParentEnded => "its parent, whose memory it used, has ended",
         Reason::SessionEnded => "its session was ended",
+        Reason::LoaderEnded => "the process that loaded its module has ended",
     }
 }
 

@@ -6,8 +6,8 @@ use alloc::sync::Arc;
 use atoll_abi::{Error, message::Kind};
 
 use crate::{
-    device::Device, platform::Platform, process::Process, region::Region, service::Service,
-    session::Session,
+    device::Device, loaded::Loaded, platform::Platform, process::Process, region::Region,
+    service::Service, session::Session,
 };
 
 /// What a capability designates.
@@ -17,6 +17,7 @@ pub(crate) enum Resource<P: Platform> {
     Session(Arc<Session<P>>),
     Service(Arc<Service<P>>),
     Device(Arc<Device<P>>),
+    Module(Arc<Loaded<P>>),
 }
 
 impl<P: Platform> Clone for Resource<P> {
@@ -27,6 +28,7 @@ impl<P: Platform> Clone for Resource<P> {
             Self::Session(session) => Self::Session(session.clone()),
             Self::Service(service) => Self::Service(service.clone()),
             Self::Device(device) => Self::Device(device.clone()),
+            Self::Module(module) => Self::Module(module.clone()),
         }
     }
 }
@@ -39,6 +41,7 @@ impl<P: Platform> Resource<P> {
             Self::Session(_) => Kind::Session,
             Self::Service(_) => Kind::Service,
             Self::Device(_) => Kind::Device,
+            Self::Module(_) => Kind::Module,
         }
     }
 
@@ -50,6 +53,7 @@ impl<P: Platform> Resource<P> {
             (Self::Session(a), Self::Session(b)) => Arc::ptr_eq(a, b),
             (Self::Service(a), Self::Service(b)) => Arc::ptr_eq(a, b),
             (Self::Device(a), Self::Device(b)) => Arc::ptr_eq(a, b),
+            (Self::Module(a), Self::Module(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -60,6 +64,7 @@ impl<P: Platform> Resource<P> {
             Self::Region(region) => region.session.as_ref(),
             Self::Process(process) => process.session.as_ref(),
             Self::Session(session) => session.parent.as_ref(),
+            Self::Module(module) => module.session.as_ref(),
             Self::Service(_) | Self::Device(_) => None,
         }
     }
@@ -88,6 +93,13 @@ impl<P: Platform> Resource<P> {
     pub fn device(&self) -> Result<&Arc<Device<P>>, Error> {
         match self {
             Self::Device(device) => Ok(device),
+            _ => Err(Error::WrongKind),
+        }
+    }
+
+    pub fn module(&self) -> Result<&Arc<Loaded<P>>, Error> {
+        match self {
+            Self::Module(module) => Ok(module),
             _ => Err(Error::WrongKind),
         }
     }

@@ -10,7 +10,7 @@ use alloc::{
 };
 use core::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use atoll_abi::{
@@ -54,6 +54,8 @@ pub struct Server<P: Platform> {
     pub(crate) processes: Lock<P, Processes<P>>,
     /// The channels, services and devices of the spec.
     pub(crate) objects: BTreeMap<ObjectId, Arc<Grant<P>>>,
+    /// Bytes of the heap that are spoken for by modules that are being loaded.
+    pub(crate) heap_shares: AtomicU64,
     /// A guest's thread has finished since the service thread last looked.
     pub(crate) ended: AtomicBool,
     /// A device may still write to memory that a guest had: none is used again.
@@ -129,10 +131,11 @@ impl<P: Platform> Server<P> {
             registry: Lock::<P, _>::new(registry),
             random: Lock::<P, _>::new(random),
             alarms: Alarms::new(Lock::<P, _>::new(Queue::new())),
-            modules: Modules::new(archive),
+            modules: Modules::new(archive, spec.archive_key),
             places,
             processes: Lock::<P, _>::new(Processes::new()),
             objects,
+            heap_shares: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             quarantine: AtomicBool::new(false),
             quarantined: Lock::<P, _>::new(Vec::new()),
@@ -186,9 +189,15 @@ impl<P: Platform> Server<P> {
     /// # Errors
     /// `TooMany` if the server's heap is as good as full.
     pub(crate) fn room(&self) -> Result<(), Error> {
+        self.room_for(0)
+    }
+
+    /// # Errors
+    /// `TooMany` if it will be when so many bytes of it are used.
+    pub(crate) fn room_for(&self, bytes: u64) -> Result<(), Error> {
         let usage = self.platform.usage();
         let free = usage.heap.saturating_sub(usage.heap_used);
-        if usage.heap == 0 || free >= HEAP_RESERVE.min(usage.heap / 4) {
+        if usage.heap == 0 || free >= HEAP_RESERVE.min(usage.heap / 4).saturating_add(bytes) {
             Ok(())
         } else {
             Err(Error::TooMany)
@@ -229,6 +238,8 @@ impl<P: Platform> Server<P> {
             let entry = ProcessEntry {
                 pid: process.pid,
                 name: process.name.clone(),
+                module: process.module.clone(),
+                version: process.version(),
                 state: process.state(),
             };
             if is_listed(&process) && list.processes.push(entry).is_err() {
@@ -249,6 +260,8 @@ impl<P: Platform> Server<P> {
             parent: process.parent,
             name: process.name.clone(),
             module: process.module.clone(),
+            version: process.version(),
+            loader: process.loader.as_ref().map(|loader| loader.pid),
             session: process
                 .session
                 .as_ref()

@@ -5,7 +5,7 @@ use alloc::{format, string::String, sync::Arc, vec::Vec};
 
 use atoll_abi::{
     Error, Groups, Handle, Level, Limits, Params, Pid, Rights,
-    message::{Give, MAX_GIVES, ModuleRequest, Name},
+    message::{Code, Give, MAX_GIVES, ModuleRequest, Name},
 };
 use capdl::blob::Start;
 
@@ -15,7 +15,8 @@ use crate::{
     description::Description,
     grant::Grant,
     guest::{count, uncount},
-    modules::Prepared,
+    loaded::Loaded,
+    modules::{Prepared, Refused},
     platform::{Budget, HomeParams, Platform},
     process::{Outcome, Process, ProcessParams},
     server::Server,
@@ -36,11 +37,27 @@ pub(crate) struct Asked<'a, P: Platform> {
     pub session: Option<Arc<Session<P>>>,
 }
 
+/// Where a process's code is.
+enum Source<P: Platform> {
+    /// In the archive, under this name.
+    Archive(Name),
+    Loaded(Arc<Loaded<P>>),
+}
+
+impl<P: Platform> Source<P> {
+    fn name(&self) -> &Name {
+        match self {
+            Self::Archive(name) => name,
+            Self::Loaded(loaded) => &loaded.name,
+        }
+    }
+}
+
 /// A process to be made.
 struct Plan<'a, P: Platform> {
     asked: Option<Asked<'a, P>>,
     name: Name,
-    module: Name,
+    source: Source<P>,
     budget: Budget<'a, P::Home>,
     stack: u32,
     prio: u8,
@@ -100,7 +117,7 @@ impl<P: Platform> Server<P> {
         let made = self.start(Plan {
             asked,
             name: description.name.clone(),
-            module: description.module.clone(),
+            source: Source::Archive(description.module.clone()),
             budget: Budget::Untyped(description.budget),
             stack: description.stack,
             prio: description.prio,
@@ -117,7 +134,7 @@ impl<P: Platform> Server<P> {
         self.launch(&process)
     }
 
-    /// Starts a module of the archive as a child of the process that asks.
+    /// Starts a module as a child of the process that asks.
     ///
     /// # Errors
     /// `TooLarge` or `NotGranted` if it asks for more than it may give, and what keeps it from starting.
@@ -143,14 +160,21 @@ impl<P: Platform> Server<P> {
             return Err(Error::InvalidArgument);
         }
         let stack = match request.stack {
-            0 => parent.prepared.stack,
+            0 => parent.stack,
             // Each size takes an engine of its own.
             stack if self.places.iter().any(|p| p.description.stack == stack) => stack,
             _ => return Err(Error::InvalidArgument),
         };
+        let source = match &request.module {
+            Code::Archive(name) => Source::Archive(name.clone()),
+            Code::Loaded(handle) => {
+                let grant = parent.grant_allowing(*handle, Rights::READ)?;
+                Source::Loaded(grant.resource.module()?.clone())
+            }
+        };
         let process = self.start(Plan {
             name: request.name.clone(),
-            module: request.module.clone(),
+            source,
             budget: Budget::Part {
                 of: parent_home,
                 bits: request.memory_bits,
@@ -193,9 +217,24 @@ impl<P: Platform> Server<P> {
             let limit = parent.process.limits.children;
             count(&parent.counters.children, limit, Error::TooManyChildren).inspect_err(leave)?;
         }
+        let leave = |error: &Error| {
+            leave(error);
+            if let Some(parent) = parent {
+                uncount(&parent.counters.children);
+            }
+        };
+        // From here on the code stays where it is.
+        let loader = match &plan.source {
+            Source::Archive(_) => None,
+            Source::Loaded(loaded) => {
+                loaded.loader.enter().inspect_err(leave)?;
+                Some(loaded.loader.clone())
+            }
+        };
         let params = ProcessParams {
             name: plan.name.clone(),
-            module: plan.module.clone(),
+            module: plan.source.name().clone(),
+            loader: loader.clone(),
             parent: parent.map(|parent| parent.pid()),
             is_part: plan.description.is_none(),
             session,
@@ -206,8 +245,8 @@ impl<P: Platform> Server<P> {
         let process = self.processes.lock().insert(params, now);
         let process = process.inspect_err(|error| {
             leave(error);
-            if let Some(parent) = parent {
-                uncount(&parent.counters.children);
+            if let Some(loader) = &loader {
+                self.leave(loader);
             }
         })?;
         match self.make(&process, plan) {
@@ -234,10 +273,21 @@ impl<P: Platform> Server<P> {
         let place = plan
             .description
             .map_or_else(String::new, |d| format!(" ({})", d.place));
-        let prepared: Arc<Prepared<P>> = self
-            .modules
-            .prepare(&self.platform, &plan.module, plan.stack, plan.groups)
-            .map_err(|why| (Error::BadModule, format!("{why}{place}")))?;
+        let bad_module = |why: String| (Error::BadModule, format!("{why}{place}"));
+        let prepared: Arc<Prepared<P>> = match &plan.source {
+            Source::Archive(name) => self
+                .modules
+                .prepare(&self.platform, name, plan.stack)
+                .map_err(bad_module)?,
+            Source::Loaded(loaded) => {
+                let prepared = loaded.prepare(self, plan.stack);
+                prepared.map_err(|Refused { error, why }| {
+                    (error, why.unwrap_or_else(|| format!("its module: {error}")))
+                })?
+            }
+        };
+        prepared.check(plan.groups).map_err(bad_module)?;
+        let version = prepared.version.clone();
         let home = self
             .platform
             .settle(HomeParams {
@@ -257,13 +307,17 @@ impl<P: Platform> Server<P> {
             plan.groups,
             plan.description.map(|d| d.place.clone()),
         ));
-        process.set_guest(guest.clone());
+        process.set_guest(guest.clone(), version);
         guest
             .reserve_alarms()
             .map_err(|error| (error, "the server has no more timers".into()))?;
         // Whoever ends the session from here on finds the guest.
         if process.session.as_ref().is_some_and(|s| s.has_ended()) {
             return Err(refuse(Error::Ended));
+        }
+        // And whoever ends those that run the modules of a loader that has ended.
+        if process.loader.as_ref().is_some_and(|l| l.is_closed()) {
+            return Err(refuse(Error::Revoked));
         }
         let mut caps = Vec::new();
         let mut add = |name: &Name, handle: Handle| {
@@ -306,6 +360,7 @@ impl<P: Platform> Server<P> {
             caps,
             groups: plan.groups,
             limits: plan.limits,
+            version: process.version().as_str().into(),
         };
         let params = postcard::to_allocvec(&params)
             .map_err(|_| (Error::TooMany, "no memory for its parameters".into()))?;

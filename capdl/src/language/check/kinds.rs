@@ -101,6 +101,7 @@ pub const KINDS: [KindInfo; 10] = [
             "children",
             "tokens",
             "table_elements",
+            "modules",
         ],
         planned: &["group", "after"],
     },

@@ -36,7 +36,7 @@ type Limit = fn(&mut Limits) -> &mut u32;
 /// How much a guest may have: parameter, the least that makes sense, the field.
 ///
 /// Without handles a guest can hold nothing, and hardly any module does without a table.
-const LIMITS: [(&str, u32, Limit); 7] = [
+const LIMITS: [(&str, u32, Limit); 8] = [
     ("handles", 1, |limits| &mut limits.handles),
     ("timers", 0, |limits| &mut limits.timers),
     ("regions", 0, |limits| &mut limits.regions),
@@ -44,6 +44,7 @@ const LIMITS: [(&str, u32, Limit); 7] = [
     ("children", 0, |limits| &mut limits.children),
     ("tokens", 0, |limits| &mut limits.tokens),
     ("table_elements", 1, |limits| &mut limits.table_elements),
+    ("modules", 0, |limits| &mut limits.modules),
 ];
 
 // What a spec does not say.

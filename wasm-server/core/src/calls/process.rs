@@ -191,6 +191,8 @@ pub(crate) fn events<P: Platform>(
 ) -> Answer<Events> {
     let process = process(me(caller), request.process, Rights::READ)?;
     Ok(Events {
+        module: process.module.clone(),
+        version: process.version(),
         changes: process.changes(request.after as usize),
     })
 }

@@ -13,12 +13,13 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 use wasm_server_core::{
-    Guest,
+    Guest, Life,
     platform::{BadAddress, Extent, Failure, Home, MemoryUsage},
 };
 
 use crate::{
     device::Device,
+    image::Blank,
     platform::Host,
     space::{PrivateWords, Region, Space},
 };
@@ -83,7 +84,7 @@ impl HostHome {
             .stack_size(home.stack)
             .spawn(move || {
                 SPACE.set(Some(running.home.space.clone()));
-                running.run();
+                running.run(&mut Life::new());
                 SPACE.set(None);
                 running.home.finished.store(true, Ordering::Release);
                 drop(running);
@@ -111,6 +112,7 @@ impl Home for HostHome {
     type Waker = Arc<Notification>;
     type Words = PrivateWords;
     type QueueMemory = Device;
+    type Blank = Blank;
 
     fn size(&self) -> u64 {
         self.space.size() as u64
@@ -163,6 +165,10 @@ impl Home for HostHome {
 
     fn free_region(&self, region: &Region) {
         self.space.earn(region.bytes);
+    }
+
+    fn make_blank(&self, bytes: u32) -> Result<Blank, Failure> {
+        Blank::new(&self.space, bytes as usize)
     }
 
     fn make_region(&self, bytes: u32) -> Result<Region, Failure> {

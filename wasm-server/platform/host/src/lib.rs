@@ -10,6 +10,7 @@ mod clock;
 mod code;
 mod device;
 mod home;
+mod image;
 mod memory;
 mod platform;
 mod space;

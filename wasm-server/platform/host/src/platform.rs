@@ -12,7 +12,10 @@ use wasm_server_core::{
 };
 use wasmtime::{Config, Engine, Module};
 
-use crate::{clock::Clock, code, device::Device, home::HostHome, memory::Memories, space::Region};
+use crate::{
+    clock::Clock, code, device::Device, home::HostHome, image::Image, memory::Memories,
+    space::Region,
+};
 
 /// See [`Platform`].
 pub struct Host {
@@ -57,6 +60,7 @@ impl Platform for Host {
     type Home = HostHome;
     type Region = Region;
     type Device = Device;
+    type Image = Image;
 
     fn now(&self) -> u64 {
         self.clock.now()
@@ -91,6 +95,15 @@ impl Platform for Host {
     }
 
     fn load(&self, engine: &Engine, module: &Verified<'_>) -> wasmtime::Result<Module> {
+        code::load(engine, module)
+    }
+
+    fn load_image(
+        &self,
+        engine: &Engine,
+        _: &Arc<Image>,
+        module: &Verified<'_>,
+    ) -> wasmtime::Result<Module> {
         code::load(engine, module)
     }
 

@@ -131,7 +131,7 @@ impl Space {
     }
 
     /// Takes bytes from the budget.
-    fn spend(&self, bytes: usize) -> Result<(), Failure> {
+    pub fn spend(&self, bytes: usize) -> Result<(), Failure> {
         self.inner.lock().spend(bytes)
     }
 

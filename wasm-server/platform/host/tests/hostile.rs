@@ -8,7 +8,7 @@ mod system;
 use system::{Guest, System};
 use wasm_server_core::Outcome;
 
-const GROUPS: [&str; 12] = [
+const GROUPS: [&str; 13] = [
     "processes",
     "shared_memory",
     "wake",
@@ -21,6 +21,7 @@ const GROUPS: [&str; 12] = [
     "introspect",
     "devices",
     "entropy_source",
+    "modules",
 ];
 
 /// Has the warden run these scenarios.

@@ -66,7 +66,7 @@ impl PrivateWords {
         let is_word = offset < self.len && offset.is_multiple_of(4);
         let at = ptr::with_exposed_provenance_mut(self.start + offset as usize);
         // SAFETY: inside the range and aligned. The range was checked when this was made; memory never
-        // shrinks, and it is there for as long as the guest's thread, which is as long as this is used:
+        // shrinks, and it is there until the guest is evicted, before which whoever uses this lets go of it:
         // see `Home::private_words`. An atomic may be shared with the guest.
         is_word.then(|| unsafe { AtomicU32::from_ptr(at) })
     }

@@ -5,7 +5,10 @@
 //! threads of equal priority, as guests have them, signal each other's notification and wait for
 //! their own. Their CSpace is one small CNode, the cheapest there is.
 
+pub mod disk;
+mod dma;
 mod frame;
+mod native;
 pub mod net;
 mod ring;
 pub mod steps;

@@ -135,6 +135,8 @@ fn run(handoff: &'static [u8]) -> Result<core::convert::Infallible, String> {
     crate::bench::run(pool_memory).map_err(text)?;
     #[cfg(feature = "bench")]
     crate::bench::net::start(pool_memory, &spec, &handoff)?;
+    #[cfg(feature = "bench")]
+    crate::bench::disk::start(pool_memory, &spec, &handoff)?;
 
     let archive = Archive::open(archive, &spec.archive_key)
         .map_err(|error| format!("the module archive was refused: {error}"))?;

@@ -3,7 +3,7 @@
 
 use alloc::{format, sync::Arc};
 use core::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     ops::ControlFlow,
     ptr,
     sync::atomic::{AtomicBool, Ordering},
@@ -13,7 +13,7 @@ use sel4::{CNodeCapData, CPtr, IpcBuffer, ObjectBlueprint, cap};
 use sel4_tls::ThreadStart;
 use wasm_handoff::slot;
 use wasm_server_core::{
-    Guest,
+    Guest, Life,
     platform::{BadAddress, Extent, Failure, Home, MemoryUsage},
 };
 
@@ -22,6 +22,7 @@ use crate::{
     account::{Account, PAGE},
     arena, boot, cspace,
     device::QueuePages,
+    image::Blank,
     place::Place,
     platform::Sel4,
     region::Region,
@@ -123,6 +124,10 @@ impl Sel4Home {
 #[thread_local]
 static GUEST: RefCell<Option<Arc<Guest<Sel4>>>> = RefCell::new(None);
 
+/// What wasmtime keeps for that guest, on the stack of [`main`].
+#[thread_local]
+static LIFE: Cell<*mut Life<Sel4>> = Cell::new(ptr::null_mut());
+
 /// Uses the address space of the guest that runs on this thread, if one does.
 pub fn with_space<R>(f: impl FnOnce(&Space) -> R) -> Option<R> {
     let guest = GUEST.borrow();
@@ -140,7 +145,12 @@ extern "C" fn main(argument: usize) -> ! {
     sel4::set_ipc_buffer(unsafe { &mut *ptr::with_exposed_provenance_mut::<IpcBuffer>(buffer) });
     arena::enter(guest.home.space.arena());
     GUEST.replace(Some(guest.clone()));
-    guest.run();
+    let mut life = Life::new();
+    let place = &raw mut life;
+    LIFE.set(place);
+    // SAFETY: of this function's own; `abandoned` uses it only when this call does no more.
+    guest.run(unsafe { &mut *place });
+    LIFE.set(ptr::null_mut());
     drop(guest);
     finish()
 }
@@ -157,11 +167,17 @@ pub extern "C" fn abandoned(ip: usize, address: usize) -> ! {
     guest.abandon(&format!(
         "write to a read-only window, at address {offset:#x} of its memory"
     ));
-    for _ in ["`main`", "the store"] {
-        // SAFETY: each holds a reference on this stack, which nobody uses or drops any more: what is on it
-        // is given up. Without this the guest would never be freed. It is not now: `guest` is one more.
-        unsafe { Arc::decrement_strong_count(Arc::as_ptr(&guest)) };
+    // SAFETY: on the stack of `main`, which this thread never returns to, nor to what it called: nobody else uses
+    // what is there any more, and it is whole, since it is only changed before the guest's code runs and after.
+    // wasmtime's own functions that touch a guest's memory leave the store as it can be dropped: they are
+    // copies and fills, and those of the server's that read and write.
+    if let Some(life) = unsafe { LIFE.replace(ptr::null_mut()).as_mut() } {
+        // Or its module would be held for ever, and what that takes of the server's heap.
+        life.end();
     }
+    // SAFETY: `main` holds a reference on this stack, which nobody uses or drops any more. Without this the guest
+    // would never be freed. It is not now: `guest` is one more.
+    unsafe { Arc::decrement_strong_count(Arc::as_ptr(&guest)) };
     drop(guest);
     finish()
 }
@@ -189,6 +205,7 @@ impl Home for Sel4Home {
     type Waker = cap::Notification;
     type Words = PrivateWords;
     type QueueMemory = QueuePages;
+    type Blank = Blank;
 
     fn size(&self) -> u64 {
         self.space.size() as u64
@@ -230,6 +247,10 @@ impl Home for Sel4Home {
 
     fn uncharged<R>(f: impl FnOnce() -> R) -> R {
         arena::charge(false, f)
+    }
+
+    fn make_blank(&self, bytes: u32) -> Result<Blank, Failure> {
+        Blank::new(&self.space, bytes as usize)
     }
 
     fn make_region(&self, bytes: u32) -> Result<Region, Failure> {

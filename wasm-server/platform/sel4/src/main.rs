@@ -25,6 +25,7 @@ mod fault;
 mod frames;
 mod heap;
 mod home;
+mod image;
 mod lock;
 mod mem;
 mod memory;

@@ -12,6 +12,7 @@ use crate::{
     account::{Account, PAGE, UNIT, frame},
     cspace,
     frames::Frames,
+    image::CodeArea,
     place::COVERED,
     region::{Chunk, Region},
     space::{ARENA_BYTES, WASM_PAGE},
@@ -28,6 +29,8 @@ pub struct Pages {
     /// Page tables reach from the start to here, and from where views are to there.
     tables_to: usize,
     view_tables_to: usize,
+    /// Where modules are.
+    pub code: CodeArea,
     stack: Range<usize>,
     /// The slot of the lowest page of the stack; the others follow.
     stack_slots: u64,
@@ -68,6 +71,8 @@ pub struct Layout {
     pub memory: usize,
     /// See [`crate::space`].
     pub views: usize,
+    /// See [`crate::space`].
+    pub code: usize,
 }
 
 /// What a page of the linear memory is, each with the first of its slots.
@@ -96,6 +101,7 @@ impl Pages {
             account,
             tables_to: layout.start + COVERED,
             view_tables_to: layout.views,
+            code: CodeArea::new(layout.code),
             stack: layout.stack.clone(),
             stack_slots,
             arena: layout.arena,
@@ -134,6 +140,7 @@ impl Pages {
         self.lost.clear();
         self.holes.clear();
         self.kept.clear();
+        self.code.close();
         self.arena_pages = 0;
         self.arena_taken = 0;
         self.stack = 0..0;
@@ -270,7 +277,7 @@ impl Pages {
     }
 
     /// Has page tables there up to `end`.
-    fn ensure(account: &mut Account, to: &mut usize, end: usize) -> Result<(), Failure> {
+    pub fn ensure(account: &mut Account, to: &mut usize, end: usize) -> Result<(), Failure> {
         while *to < end {
             for level in [TableLevel::Directory, TableLevel::Table] {
                 if to.is_multiple_of(level.covers()) {
@@ -312,6 +319,32 @@ impl Pages {
             }
         }
         Ok(chunks)
+    }
+
+    /// Maps frames, so many times 64 KiB, where there is room for code; answers where.
+    pub fn take_code(&mut self, count: usize) -> Result<(usize, Vec<Chunk>), Failure> {
+        if !self.account.is_open() {
+            return Err(Failure::NoMemory("the module"));
+        }
+        let start = self.code.take(count * WASM_PAGE)?;
+        let made = self
+            .code
+            .ensure_tables(&mut self.account, start + count * WASM_PAGE)
+            .and_then(|()| self.take_chunks(count));
+        let mut chunks = made.inspect_err(|_| self.code.give_up(start))?;
+        let mapped = chunks.iter().enumerate().try_for_each(|(i, chunk)| {
+            chunk.unmap();
+            chunk.map(start + i * WASM_PAGE)
+        });
+        match mapped {
+            Ok(()) => Ok((start, chunks)),
+            Err(failure) => {
+                chunks.iter().for_each(Chunk::unmap);
+                self.kept.append(&mut chunks);
+                self.code.give_up(start);
+                Err(failure)
+            }
+        }
     }
 
     /// Keeps frames that a region gave back.

@@ -30,6 +30,9 @@ pub const COVERED: usize = TableLevel::Table.covers();
 /// Numbers are below.
 pub const NUMBERS: usize = cspace::NODES;
 
+/// Offset of the code of the modules that the guest has loaded, which ends with the place.
+pub const CODE: usize = 7 << 30;
+
 /// First address of the first place; a multiple of what one top-level entry covers, so that no page
 /// table is shared with what the root task mapped.
 const FIRST: usize = 512 << 30;
@@ -124,6 +127,11 @@ impl Place {
     pub fn slots(&self) -> Range<u64> {
         let slots = cspace::slots(self.number, SLOT_BITS);
         slots.start + OWN_SLOTS..slots.end
+    }
+
+    /// Whether an address is where guests' modules are.
+    pub fn is_code(address: usize) -> bool {
+        Self::at(address).is_some() && (address - FIRST) % SPAN >= CODE
     }
 
     /// The number of the place that an address is in.

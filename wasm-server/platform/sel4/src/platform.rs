@@ -23,6 +23,7 @@ use crate::{
     device::{self, Device},
     heap,
     home::Sel4Home,
+    image::Image,
     lock::{SpaceLock, WordLock},
     memory::Memories,
     place::Place,
@@ -124,7 +125,7 @@ impl Sel4 {
             timer.irq_handler_ack().map_err(refused)?;
         }
         Ok(Self {
-            code: Arc::new(Code::new(handoff)),
+            code: Arc::new(Code::new(handoff, pool)),
             pool,
             timer,
             prio: params.prio,
@@ -185,6 +186,7 @@ impl Platform for Sel4 {
     type Home = Sel4Home;
     type Region = Region;
     type Device = Device;
+    type Image = Image;
 
     fn now(&self) -> u64 {
         clock::now()
@@ -230,6 +232,15 @@ impl Platform for Sel4 {
 
     fn load(&self, engine: &Engine, module: &Verified<'_>) -> wasmtime::Result<Module> {
         self.code.load(engine, module)
+    }
+
+    fn load_image(
+        &self,
+        engine: &Engine,
+        image: &Arc<Image>,
+        module: &Verified<'_>,
+    ) -> wasmtime::Result<Module> {
+        self.code.load_image(engine, image, module)
     }
 
     fn settle(&self, params: HomeParams<'_, Sel4Home>) -> Result<Sel4Home, Failure> {

@@ -14,6 +14,7 @@
 //! | unmapped page | |
 //! | next MiB | linear memory: 4 GiB and a guard of 32 MiB, as far as it has grown |
 //! | [`VIEWS`] | regions, as far as the server has read or written them |
+//! | [`CODE`] | the modules that the guest has loaded |
 //!
 //! Arena, stack and linear memory are promised by the budget, and made page by page as they are
 //! touched: the fault thread maps a page that is not there yet. What every guest touches before it
@@ -37,7 +38,7 @@ use crate::{
     device::Pair,
     lock::{SpaceLock, SpillLock},
     pages::{self, Pages},
-    place::{Place, SPAN},
+    place::{CODE, Place, SPAN},
     region::{Chunk, Region},
 };
 
@@ -105,6 +106,7 @@ impl Space {
             stack: start + STACK..end,
             memory,
             views: start + VIEWS,
+            code: start + CODE,
         };
         let pages = Pages::new(account, &layout, FIRST_PAGES)?;
         Ok(Self {
@@ -229,13 +231,29 @@ impl Space {
             return Ok(view);
         }
         let view = inner.next_view;
-        if !inner.pages.account.is_open() || view + WASM_PAGE > self.start + SPAN {
+        if !inner.pages.account.is_open() || view + WASM_PAGE > self.start + CODE {
             return Err(Failure::Exhausted("addresses for its view of a region"));
         }
         inner.pages.ensure_view_tables(view + WASM_PAGE)?;
         chunk.map(view)?;
         inner.next_view += WASM_PAGE;
         Ok(view)
+    }
+
+    /// Frames for a module, mapped one after the other at addresses of their own; answers the first.
+    pub fn take_code(&self, count: usize) -> Result<(usize, Vec<Chunk>), Failure> {
+        self.inner.lock().pages.take_code(count)
+    }
+
+    /// Takes them back; nobody uses what is there.
+    pub fn keep_code(&self, start: usize, chunks: Vec<Chunk>) {
+        if !self.inner.lock().pages.account.is_open() {
+            return;
+        }
+        chunks.iter().for_each(Chunk::unmap);
+        self.keep(chunks.into_iter());
+        // Not before: then another may be mapped there.
+        self.inner.lock().pages.code.give_up(start);
     }
 
     /// See [`wasm_server_core::platform::Home::stage`].
@@ -338,7 +356,7 @@ impl Space {
             return Ok(pair);
         }
         let start = inner.next_view;
-        if start + WASM_PAGE > self.start + SPAN {
+        if start + WASM_PAGE > self.start + CODE {
             return Err(Failure::Exhausted("addresses for a virtqueue"));
         }
         let slots = inner.pages.account.take_slots(2)?;

@@ -2,6 +2,7 @@
 //! Page tables of the server's VSpace.
 
 use alloc::collections::BTreeSet;
+use core::ops::Range;
 
 use lock_api::Mutex;
 use sel4::{
@@ -22,6 +23,11 @@ use crate::{
 pub const SERVICE: usize = 0x70_0000_0000;
 /// Where the server maps regions of the spec, as far as it reads or writes them itself.
 const VIEWS: usize = 0x71_0000_0000;
+
+/// Where modules of the archive are mapped once more, as far as they run with several sizes of stack.
+pub const ALIASES: Range<usize> = 0x72_0000_0000..0x73_0000_0000;
+/// Most capabilities of the server's own for these.
+const MAX_ALIASES: usize = 8192;
 
 /// A level of page tables below the root, by what one table of it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,11 +135,46 @@ pub fn view(pool: cap::Untyped, chunk: &Chunk) -> Result<usize, Failure> {
     Ok(view)
 }
 
-/// Maps a page, and the page tables that it misses.
+/// Where the next alias is.
+static NEXT_ALIAS: Mutex<WordLock, usize> = Mutex::new(ALIASES.start);
+
+/// Maps pages whose capabilities follow each other once more, to be read; answers where, and the first of the
+/// capabilities that this took.
+pub fn alias(pool: cap::Untyped, first: u64, pages: usize) -> Result<(usize, u64), Failure> {
+    let mut next = NEXT_ALIAS.lock();
+    if *next + pages * PAGE > ALIASES.start + MAX_ALIASES * PAGE {
+        return Err(Failure::Exhausted(
+            "room for modules with several sizes of stack",
+        ));
+    }
+    let slots = cspace::take_own(pages as u64)?;
+    let address = *next;
+    // Whatever fails below, these addresses and slots are not used again.
+    *next += pages * PAGE;
+    for page in 0..pages {
+        let slot = slots + page as u64;
+        cspace::path(slot)
+            .copy(&cspace::path(first + page as u64), CapRights::read_only())
+            .map_err(|_| Failure::Refused("a page of the archive"))?;
+        map_with_tables(pool, slot, address + page * PAGE, CapRights::read_only())?;
+    }
+    Ok((address, slots))
+}
+
 fn map_own(pool: cap::Untyped, frame: u64, address: usize) -> Result<(), Failure> {
+    map_with_tables(pool, frame, address, CapRights::read_write())
+}
+
+/// Maps a page, and the page tables that it misses.
+fn map_with_tables(
+    pool: cap::Untyped,
+    frame: u64,
+    address: usize,
+    rights: CapRights,
+) -> Result<(), Failure> {
     let vspace = cap::VSpace::from_bits(slot::VSPACE);
     loop {
-        let Err(error) = map(frame, address, CapRights::read_write()) else {
+        let Err(error) = map(frame, address, rights) else {
             return Ok(());
         };
         let missing = (error == sel4::Error::FailedLookup)

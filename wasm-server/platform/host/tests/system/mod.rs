@@ -19,6 +19,29 @@ use wasm_server_core::{Outcome, Server};
 use wasm_server_host::Host;
 use wasmtime::Engine;
 
+/// A guest that the build made: `ATOLL_GUESTS` says where, or it is where Cargo puts guests.
+pub fn built(name: &str) -> Vec<u8> {
+    let folder = env::var_os("ATOLL_GUESTS").map_or_else(
+        || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("wasm32-unknown-unknown/guest"),
+        PathBuf::from,
+    );
+    let file = folder.join(name).with_extension("wasm");
+    let wasm = fs::read(&file);
+    wasm.unwrap_or_else(|error| panic!("{}: {error}; `make unit-tests` builds it", file.display()))
+}
+
+/// What it is compiled to here.
+pub fn compiled(name: &str, wasm: &[u8]) -> Vec<u8> {
+    let engine = Engine::new(&wasm_engine::compiler_config(None).unwrap()).unwrap();
+    let module = engine.precompile_module(wasm);
+    module.unwrap_or_else(|error| panic!("{name}: {error:#}"))
+}
+
+/// The key that everything is signed with.
+pub fn key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
 /// One guest of the spec, with a module of its own.
 pub struct Guest {
     name: String,
@@ -26,6 +49,7 @@ pub struct Guest {
     params: String,
     caps: String,
     bits: u8,
+    stack: &'static str,
 }
 
 impl Guest {
@@ -34,34 +58,31 @@ impl Guest {
         Self::of_wasm(name, &wasm)
     }
 
-    /// One that the build made: `ATOLL_GUESTS` says where, or it is where Cargo puts guests.
+    /// One that the build made, under the same name.
     pub fn built(name: &str) -> Self {
-        let folder = env::var_os("ATOLL_GUESTS").map_or_else(
-            || {
-                Path::new(env!("CARGO_TARGET_TMPDIR"))
-                    .with_file_name("wasm32-unknown-unknown/guest")
-            },
-            PathBuf::from,
-        );
-        let file = folder.join(name).with_extension("wasm");
-        let wasm = fs::read(&file);
-        let wasm = wasm.unwrap_or_else(|error| {
-            panic!("{}: {error}; `make unit-tests` builds it", file.display())
-        });
-        Self::of_wasm(name, &wasm)
+        Self::built_as(name, name)
+    }
+
+    /// One that the build made, under another name.
+    pub fn built_as(name: &str, module: &str) -> Self {
+        Self::of_wasm(name, &built(module))
+    }
+
+    /// With so much stack.
+    pub fn stack(mut self, stack: &'static str) -> Self {
+        self.stack = stack;
+        self
     }
 
     fn of_wasm(name: &str, wasm: &[u8]) -> Self {
-        let engine = Engine::new(&wasm_engine::compiler_config(None).unwrap()).unwrap();
-        let module = engine
-            .precompile_module(wasm)
-            .unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        let module = compiled(name, wasm);
         Self {
             name: name.into(),
             module,
             params: String::new(),
             caps: String::new(),
             bits: 20,
+            stack: "64k",
         }
     }
 
@@ -86,6 +107,12 @@ impl Guest {
     /// Holds the service that there is.
     pub fn door(mut self) -> Self {
         self.caps += " door: door (RWG)";
+        self
+    }
+
+    /// Holds the service that there is, in this slot.
+    pub fn service(mut self, slot: &str) -> Self {
+        self.caps += &format!(" {slot}: door (RWG) ");
         self
     }
 
@@ -126,7 +153,12 @@ pub struct System {
 impl System {
     /// Runs these guests until none is left, or for a long time.
     pub fn run(guests: impl IntoIterator<Item = Guest>) -> Self {
-        let key = SigningKey::from_bytes(&[7; 32]);
+        Self::run_typing(guests, &[])
+    }
+
+    /// The same, with this typed at the console.
+    pub fn run_typing(guests: impl IntoIterator<Item = Guest>, typed: &[u8]) -> Self {
+        let key = key();
         let mut archive = Writer::new();
         let mut objects = String::new();
         let mut caps = String::new();
@@ -137,15 +169,16 @@ impl System {
                 params,
                 caps: held,
                 bits,
+                stack,
             } = guest;
             objects += &format!(
-                "{name} = wasm_guest (server: server, module: \"{name}\", prio: 100, stack: 64k{params})\n\
+                "{name} = wasm_guest (server: server, module: \"{name}\", prio: 100, stack: {stack}{params})\n\
                  ut_{name} = ut ({bits} bits)\n"
             );
             caps += &format!("{name} {{ memory: ut_{name} {held} }}\n");
             archive.add(&name, module).unwrap();
         }
-        let door = if caps.contains(" door: ") {
+        let door = if caps.contains(": door (") {
             "door = service\n"
         } else {
             ""
@@ -176,6 +209,7 @@ impl System {
         let host = Host::new(&spec, move |line| {
             *sink.lock().unwrap() += &format!("{line}\n")
         });
+        host.type_in(typed);
         let server = Server::new(host, &spec, id.unwrap_or(ObjectId(0)), archive).unwrap();
         server.boot();
         let service = server.clone();

@@ -6,13 +6,12 @@
 //! It runs beside guests in one machine, whose device the benchmark uses before or after this one. Results
 //! are the instructions of the whole machine meanwhile, those of the kernel included.
 
-mod dma;
 mod nic;
 
-use alloc::{boxed::Box, string::String, vec, vec::Vec};
+use alloc::{string::String, vec, vec::Vec};
 
-use capdl::blob::{Kind, ObjectId, Reader};
-use sel4::{IpcBuffer, ObjectBlueprint, cap};
+use capdl::blob::Reader;
+use sel4::cap;
 use smoltcp::{
     iface::{Config, Interface, PollResult, SocketHandle, SocketSet},
     socket::{tcp, udp},
@@ -20,10 +19,12 @@ use smoltcp::{
     wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr},
 };
 use wasm_handoff::Handoff;
-use wasm_server_core::platform::Failure;
 
-use super::{PRIO, line};
-use crate::{boot, clock, console, cspace, vspace};
+use super::{
+    line,
+    native::{self, Device},
+};
+use crate::{clock, console};
 use nic::Nic;
 
 /// The name of the device in the spec.
@@ -44,72 +45,22 @@ const ECHOES: u64 = 1000;
 const STREAM_WARM_UP: u64 = 1024;
 const STREAM: u64 = 8 * 1024;
 
-/// What the task is started with.
-struct Setup {
-    control: usize,
-    registers: usize,
-    irq: cap::IrqHandler,
-    interrupt: cap::Notification,
-}
-
-/// Where the task's pages are: behind those of the other benchmarks.
-const CONTROL: usize = vspace::SERVICE + 5 * boot::SERVICE_THREAD_BYTES;
-
 /// Starts the task if the spec has a device for it.
 ///
 /// # Errors
 /// What is missing, for people.
 pub fn start(pool: cap::Untyped, spec: &Reader<'_>, handoff: &Handoff) -> Result<(), String> {
-    let native = spec.iter().find(|(_, object)| object.name == DEVICE);
-    let Some(Kind::VirtioDevice { frame, offset, irq }) = native.map(|(_, object)| object.kind)
-    else {
-        return Ok(());
-    };
-    let given = |object: ObjectId| {
-        let given = handoff.given.iter().find(|given| given.object == object.0);
-        given.ok_or("the server was not given the parts of its own network device")
-    };
-    let refused = |failure: Failure| alloc::format!("{failure}");
-    dma::init(pool).map_err(refused)?;
-    let interrupt = cspace::take_own(1).map_err(refused)?;
-    cspace::retype(pool, ObjectBlueprint::Notification, interrupt, 1)
-        .map_err(|error| alloc::format!("no notification for its own device: {error}"))?;
-    let setup = Box::new(Setup {
-        control: CONTROL,
-        registers: given(frame)?.vaddr as usize + offset as usize,
-        irq: cap::IrqHandler::from_bits(given(irq)?.cptr),
-        interrupt: cap::Notification::from_bits(interrupt),
-    });
-    setup
-        .irq
-        .irq_handler_set_notification(setup.interrupt)
-        .map_err(|error| alloc::format!("no interrupt for its own device: {error}"))?;
-    let argument = Box::into_raw(setup).expose_provenance();
-    boot::start_service_thread(
-        pool,
-        CONTROL,
-        (PRIO, 0),
-        (cspace::root(), 0),
-        task,
-        argument,
-    )
-    .map_err(refused)
+    native::start(pool, spec, handoff, DEVICE, task)
 }
 
 extern "C" fn task(argument: usize) -> ! {
-    // SAFETY: what `start` gave up, for this call alone.
-    let setup = unsafe { Box::from_raw(core::ptr::with_exposed_provenance_mut::<Setup>(argument)) };
-    // SAFETY: the thread's own IPC buffer, mapped for good.
-    sel4::set_ipc_buffer(unsafe {
-        &mut *core::ptr::with_exposed_provenance_mut::<IpcBuffer>(setup.control)
-    });
-    match nic::open(setup.registers) {
-        Ok(nic) => serve(&setup, nic),
+    // SAFETY: the argument of a task, which it has for itself.
+    let device = unsafe { native::begin(argument) };
+    match nic::open(device.registers) {
+        Ok(nic) => serve(&device, nic),
         Err(error) => console::line(format_args!("native network: {error}")),
     }
-    loop {
-        setup.interrupt.wait();
-    }
+    device.rest()
 }
 
 fn now() -> Instant {
@@ -181,7 +132,7 @@ impl Sockets {
     }
 }
 
-fn serve(setup: &Setup, mut nic: Nic) {
+fn serve(device: &Device, mut nic: Nic) {
     let address = HardwareAddress::Ethernet(EthernetAddress(nic.mac()));
     let mut interface = Interface::new(Config::new(address), &mut nic, now());
     interface.update_ip_addrs(|addresses| {
@@ -197,10 +148,10 @@ fn serve(setup: &Setup, mut nic: Nic) {
     let pattern = vec![0x5a; BUFFER];
     let mut datagram = vec![0; 2048];
     // Cannot fail: the capability is the server's for good.
-    let _ = setup.irq.irq_handler_ack();
+    let _ = device.irq.irq_handler_ack();
     loop {
         nic.ack();
-        let _ = setup.irq.irq_handler_ack();
+        let _ = device.irq.irq_handler_ack();
         while interface.poll(now(), &mut nic, &mut sockets.set) == PollResult::SocketStateChanged {
             let echo = sockets.set.get_mut::<udp::Socket<'_>>(sockets.echo);
             if !echo.is_open() {
@@ -225,7 +176,7 @@ fn serve(setup: &Setup, mut nic: Nic) {
             // What that has to say, there is another round for.
         }
         nic.flush();
-        setup.interrupt.wait();
+        device.interrupt.wait();
     }
 }
 

@@ -14,8 +14,10 @@ use virtio_drivers::{
     transport::mmio::{MmioTransport, VirtIOHeader},
 };
 
-use super::dma::{self, Pages};
-use crate::device::SLOT;
+use crate::{
+    bench::dma::{self, Pages},
+    device::SLOT,
+};
 
 /// Buffers in each queue, as the guest has them, and bytes of each.
 const QUEUE: usize = 128;

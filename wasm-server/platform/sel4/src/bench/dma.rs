@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Memory that the native task's device sees: pages that lie next to each other, given out once and for good.
+//! Memory that a native task's device sees: pages that lie next to each other, given out once and for good.
 
 use core::{
     ptr::{self, NonNull},
@@ -67,7 +67,7 @@ unsafe impl Hal for Pages {
         NonNull::dangling()
     }
 
-    /// Buffers are of these pages, too: see [`super::nic`].
+    /// Buffers are of these pages, too.
     unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
         physical(buffer.cast::<u8>().as_ptr().addr())
     }
