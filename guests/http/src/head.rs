@@ -32,6 +32,10 @@ pub enum Method {
     Head,
     /// To have something done with what is sent.
     Post,
+    /// To have what is sent put there.
+    Put,
+    /// To have what is there removed.
+    Delete,
     /// Something else.
     Other,
 }
@@ -89,6 +93,8 @@ impl Head {
                 Some("GET") => Method::Get,
                 Some("HEAD") => Method::Head,
                 Some("POST") => Method::Post,
+                Some("PUT") => Method::Put,
+                Some("DELETE") => Method::Delete,
                 _ => Method::Other,
             },
             target: path(request.path.unwrap_or_default()).into(),

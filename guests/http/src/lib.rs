@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod body;
+pub mod files;
 mod head;
 mod requests;
 mod response;

@@ -21,12 +21,17 @@ pub enum Answer {
     Bytes(u64),
     /// What the client sends.
     Echo,
+    /// What is on the disk, under the rest of the path behind [`FILES`].
+    File,
     /// An error.
     Refusal(Status),
 }
 
 /// The bytes of `/bytes/` begin again behind as many. A prime: so a piece of them that is out of place shows.
 pub const PERIOD: usize = 251;
+
+/// Where the files of the disk are.
+pub const FILES: &str = "/files/";
 
 /// What is at the place that a request names.
 pub fn route(head: &Head) -> Answer {
@@ -36,6 +41,10 @@ pub fn route(head: &Head) -> Answer {
         "/" | "/index.html" if reads => Answer::Page,
         "/echo" if head.method == Method::Post => Answer::Echo,
         "/" | "/index.html" | "/echo" => Answer::Refusal(Status::MethodNotAllowed),
+        _ if path.starts_with(FILES) => match head.method {
+            Method::Get | Method::Head | Method::Put | Method::Delete => Answer::File,
+            _ => Answer::Refusal(Status::MethodNotAllowed),
+        },
         _ => match path.strip_prefix("/bytes/").map(str::as_bytes) {
             Some(_) if !reads => Answer::Refusal(Status::MethodNotAllowed),
             Some(number) => match crate::head::number(number) {
@@ -49,10 +58,10 @@ pub fn route(head: &Head) -> Answer {
 
 /// The methods that a place takes, for the field `Allow`.
 pub fn allowed(target: &str) -> &'static str {
-    if target.split('?').next() == Some("/echo") {
-        "POST"
-    } else {
-        "GET, HEAD"
+    match target.split('?').next().unwrap_or_default() {
+        "/echo" => "POST",
+        path if path.starts_with(FILES) => "GET, HEAD, PUT, DELETE",
+        _ => "GET, HEAD",
     }
 }
 
@@ -89,6 +98,18 @@ pub fn refusal(status: Status, request: Option<&Head>) -> String {
     response
 }
 
+/// The response that says that what is asked for is at `target`.
+pub fn moved(target: &str, request: &Head) -> String {
+    let head = head(
+        Status::MovedPermanently,
+        "text/plain",
+        Length::Exactly(0),
+        Some(request),
+    );
+    // A target that could end the line is none: the reader of requests refuses it.
+    head.replacen("\r\n", &format!("\r\nLocation: {target}\r\n"), 1)
+}
+
 /// The page: what this is, and who is connected.
 pub fn page(uptime: Duration, served: u64, peers: &[SocketAddr]) -> String {
     let mut list = String::new();
@@ -103,6 +124,7 @@ pub fn page(uptime: Duration, served: u64, peers: &[SocketAddr]) -> String {
          HTTP; another one owns the network card and speaks TCP/IP; neither can reach the other's memory, but for \
          the pages that they share for these bytes.</p>\
          <p>Up for {seconds} seconds, {served} requests served, {count} connected:</p><ul>{list}</ul>\
-         <p><a href=\"/bytes/1000000\">A million bytes</a>. What is sent to <code>/echo</code> comes back.</p></html>\n"
+         <p><a href=\"/bytes/1000000\">A million bytes</a>. What is sent to <code>/echo</code> comes back. \
+         <a href=\"/files/\">Files</a> are on a disk, if there is one.</p></html>\n"
     )
 }

@@ -14,7 +14,7 @@ use userland::{
     time::timeout,
 };
 
-use crate::visitors::Visitors;
+use crate::{files::Files, visitors::Visitors};
 
 /// What is taken from a client.
 const LIMITS: Limits = Limits {
@@ -47,7 +47,7 @@ const BYTES: [u8; PERIOD + BLOCK] = {
 const BLOCK: usize = 4 << 10;
 
 /// Why a connection ends.
-enum End {
+pub enum End {
     /// The client has nothing more to ask, or does not hear the answer.
     Quiet,
     /// It asked for something that is answered with this, and with the end.
@@ -69,12 +69,13 @@ impl From<Error> for End {
 }
 
 /// Serves a client until it leaves.
-pub async fn serve(stream: TcpStream, visitors: &Visitors) {
+pub async fn serve(stream: TcpStream, visitors: &Visitors, files: Option<&Files>) {
     let peer = stream.peer_addr();
     let mut connection = Connection {
         stream,
         requests: Requests::new(LIMITS),
         visitors,
+        files,
         is_answering: false,
     };
     let end = connection.run().await;
@@ -96,12 +97,13 @@ pub async fn serve(stream: TcpStream, visitors: &Visitors) {
     }
 }
 
-struct Connection<'a> {
+pub struct Connection<'a> {
     stream: TcpStream,
-    requests: Requests,
+    pub requests: Requests,
     visitors: &'a Visitors,
+    files: Option<&'a Files>,
     /// The head of an answer is sent, and its body not yet.
-    is_answering: bool,
+    pub is_answering: bool,
 }
 
 impl Connection<'_> {
@@ -123,6 +125,9 @@ impl Connection<'_> {
         self.visitors.count();
         match site::route(&head) {
             Answer::Echo => self.echo(&head).await?,
+            Answer::File if head.method == Method::Put && self.files.is_some() => {
+                self.answer(&head, Answer::File).await?;
+            }
             answer => {
                 if head.length != Length::None && matches!(answer, Answer::Refusal(_)) {
                     // Not to take all of what is not wanted.
@@ -172,7 +177,7 @@ impl Connection<'_> {
     }
 
     /// Waits for more of a body.
-    async fn more(&mut self) -> Result<(), End> {
+    pub async fn more(&mut self) -> Result<(), End> {
         match timeout(PATIENCE, self.fill()).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err(End::Lost),
@@ -196,7 +201,7 @@ impl Connection<'_> {
     }
 
     /// Sends all of this, to a client that reads it.
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), End> {
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), End> {
         send(&mut self.stream, bytes).await
     }
 
@@ -227,6 +232,13 @@ impl Connection<'_> {
                 let answer = site::refusal(status, Some(head));
                 self.send(answer.as_bytes()).await
             }
+            Answer::File => match self.files {
+                Some(files) => self.file(head, files).await,
+                None => {
+                    let answer = site::refusal(Status::NotFound, Some(head));
+                    self.send(answer.as_bytes()).await
+                }
+            },
             Answer::Echo => Ok(()),
         }
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Serves a page, bytes and echoes by HTTP/1.1.
+//! Serves a page, bytes, echoes and files by HTTP/1.1.
 //!
-//! Its slot `net` is a channel with the net guest. It listens at the port of its argument `port=`, 80 if there is none.
+//! Its slot `net` is a channel with the net guest. It listens at the port of its argument `port=`, 80 if there is none. If
+//! it has a slot `fs`, that is a channel with the fs guest, and the first directory that it is given there is `/files/`.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -9,10 +10,11 @@
 extern crate alloc;
 
 mod connection;
+mod files;
 mod visitors;
 
 use alloc::{boxed::Box, rc::Rc};
-use core::{error::Error, time::Duration};
+use core::{cell::OnceCell, error::Error, time::Duration};
 
 use userland::{
     future::{Either, select},
@@ -24,6 +26,7 @@ use userland::{
     warn,
 };
 
+use files::Files;
 use visitors::Visitors;
 
 /// Connections that wait to be accepted.
@@ -31,6 +34,9 @@ const BACKLOG: u16 = 64;
 
 /// How long it waits before it accepts again, after it could not.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long it waits before it asks for files again.
+const RETRY: Duration = Duration::from_secs(10);
 
 #[userland::entrypoint]
 async fn main(start: Start) -> Result<(), Box<dyn Error>> {
@@ -47,13 +53,16 @@ async fn run(start: &Start) -> Result<(), Box<dyn Error>> {
     info!("serving at {}", listener.local());
     spawn(tell_addresses(net.clone()));
     let visitors = Rc::new(Visitors::new());
+    // The site is there while the disk is looked at, and without one, too.
+    let disk = Rc::new(OnceCell::new());
+    spawn(open_files(disk.clone()));
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                let visitors = visitors.clone();
+                let (visitors, disk) = (visitors.clone(), disk.clone());
                 spawn(async move {
                     let visit = visitors.enter(stream.peer_addr());
-                    connection::serve(stream, &visitors).await;
+                    connection::serve(stream, &visitors, disk.get()).await;
                     drop(visit);
                 });
             }
@@ -63,6 +72,24 @@ async fn run(start: &Start) -> Result<(), Box<dyn Error>> {
                 sleep(PAUSE).await;
             }
             Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Opens the directory of files, as soon as the fs guest gives it.
+async fn open_files(disk: Rc<OnceCell<Files>>) {
+    loop {
+        match Files::open().await {
+            Ok(Some(files)) => {
+                info!("/files/ is on the disk");
+                let _ = disk.set(files);
+                return;
+            }
+            Ok(None) => return,
+            Err(error) => {
+                warn!("no files: {error}");
+                sleep(RETRY).await;
+            }
         }
     }
 }

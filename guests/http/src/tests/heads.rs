@@ -148,6 +148,13 @@ fn places_of_the_site() {
         (Method::Get, "/echo", refused(Status::MethodNotAllowed)),
         (Method::Other, "/", refused(Status::MethodNotAllowed)),
         (Method::Get, "/../etc", refused(Status::NotFound)),
+        (Method::Get, "/files/", Answer::File),
+        (Method::Head, "/files/a?b", Answer::File),
+        (Method::Put, "/files/a/b", Answer::File),
+        (Method::Delete, "/files/a", Answer::File),
+        (Method::Post, "/files/a", refused(Status::MethodNotAllowed)),
+        (Method::Put, "/", refused(Status::MethodNotAllowed)),
+        (Method::Get, "/files", refused(Status::NotFound)),
         (Method::Other, "*", refused(Status::NotFound)),
     ] {
         assert_eq!(route(&head(method, target)), answer, "{method:?} {target}");
@@ -171,4 +178,12 @@ fn refusals_are_responses() {
     assert!(site::refusal(Status::MethodNotAllowed, Some(&request)).contains("Allow: POST\r\n"));
     let request = head(Method::Head, "/x");
     assert!(site::refusal(Status::NotFound, Some(&request)).ends_with("\r\n\r\n"));
+}
+
+#[test]
+fn who_is_sent_elsewhere_is_told_where() {
+    let text = site::moved("/files/a/", &head(Method::Get, "/files/a"));
+    let response = Response::parse(text.as_bytes()).unwrap().unwrap();
+    assert_eq!((response.code, response.length), (301, Length::Exactly(0)));
+    assert!(text.contains("\r\nLocation: /files/a/\r\n"), "{text}");
 }

@@ -3,6 +3,7 @@
 
 mod bodies;
 mod clients;
+mod files;
 mod heads;
 
 use alloc::{format, string::String, vec, vec::Vec};
