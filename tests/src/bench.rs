@@ -6,6 +6,7 @@
 //! counts instructions for time (see [`Config::counted`]), so the cycle counter counts instructions, and
 //! a run is repeated exactly. [`measure`] runs it twice to make sure.
 
+mod disk;
 mod net;
 
 use std::fmt::{self, Write};
@@ -22,7 +23,7 @@ use crate::machine::{Config, LIMIT, Machine, MachineError};
 const DONE: &str = "done";
 
 /// What is measured, with its unit and the operation that it is compared with.
-const BENCHMARKS: [(&str, &str, Option<&str>); 58] = [
+const BENCHMARKS: [(&str, &str, Option<&str>); 81] = [
     ("boot_to_guest", INSTRUCTIONS, None),
     ("signal_wait_bare", INSTRUCTIONS, None),
     ("signal_wait_joined_bare", INSTRUCTIONS, None),
@@ -85,10 +86,60 @@ const BENCHMARKS: [(&str, &str, Option<&str>); 58] = [
     ("net_udp_echo", INSTRUCTIONS, Some("net_udp_echo_native")),
     ("net_tcp_stream", PER_KIB, Some("net_tcp_stream_native")),
     ("net_tcp_send", PER_KIB, Some("net_tcp_send_native")),
+    ("fs_seq_read_native", PER_MIB, None),
+    ("fs_seq_write_native", PER_MIB, None),
+    ("fs_random_read_native", INSTRUCTIONS, None),
+    ("fs_random_write_native", INSTRUCTIONS, None),
+    ("fs_seq_read", PER_MIB, Some("fs_seq_read_native")),
+    ("fs_seq_write", PER_MIB, Some("fs_seq_write_native")),
+    ("fs_seq_overwrite", PER_MIB, Some("fs_seq_write_native")),
+    (
+        "fs_random_read",
+        INSTRUCTIONS,
+        Some("fs_random_read_native"),
+    ),
+    (
+        "fs_random_write",
+        INSTRUCTIONS,
+        Some("fs_random_write_native"),
+    ),
+    ("fs_create", INSTRUCTIONS, None),
+    ("fs_open", INSTRUCTIONS, None),
+    ("fs_stat", INSTRUCTIONS, None),
+    ("fs_rename", INSTRUCTIONS, None),
+    ("fs_unlink", INSTRUCTIONS, None),
+    ("fs_sync", INSTRUCTIONS, None),
+    ("fs_seq_read_time_native", TIME_PER_MIB, None),
+    ("fs_seq_write_time_native", TIME_PER_MIB, None),
+    ("fs_random_read_time_native", TIME, None),
+    ("fs_random_write_time_native", TIME, None),
+    (
+        "fs_seq_read_time",
+        TIME_PER_MIB,
+        Some("fs_seq_read_time_native"),
+    ),
+    (
+        "fs_seq_write_time",
+        TIME_PER_MIB,
+        Some("fs_seq_write_time_native"),
+    ),
+    (
+        "fs_random_read_time",
+        TIME,
+        Some("fs_random_read_time_native"),
+    ),
+    (
+        "fs_random_write_time",
+        TIME,
+        Some("fs_random_write_time_native"),
+    ),
 ];
 // Under Config::counted a nanosecond is an instruction, too.
 const INSTRUCTIONS: &str = "instructions";
 const PER_KIB: &str = "instr./KiB";
+const TIME: &str = "ns";
+const TIME_PER_MIB: &str = "ns/MiB";
+const PER_MIB: &str = "instr./MiB";
 
 /// A result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -140,15 +191,26 @@ pub enum BenchError {
     },
 }
 
-/// Runs the image twice, with the same results, and once the one of the network, whose results are added.
+/// The images that are measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Images<'a> {
+    /// That of the server and of guests among themselves.
+    pub main: &'a Path,
+    /// That of the network.
+    pub net: &'a Path,
+    /// That of files.
+    pub fs: &'a Path,
+}
+
+/// Runs the first image twice, with the same results, and once those of the network and of files, whose results are added.
 ///
 /// # Errors
 /// See [`BenchError`].
-pub fn measure(image: &Path, network: &Path) -> Result<Vec<Row>, BenchError> {
-    let net = net::run(network)?;
+pub fn measure(images: Images<'_>) -> Result<Vec<Row>, BenchError> {
+    let more = disk::run(images.fs)? + &net::run(images.net)?;
     // A machine that is ended may be in the midst of a line.
-    let with_net = |text: String| format!("{text}\n{net}");
-    let (first, second) = (with_net(run(image)?), with_net(run(image)?));
+    let with_more = |text: String| format!("{text}\n{more}");
+    let (first, second) = (with_more(run(images.main)?), with_more(run(images.main)?));
     let (first, second) = (rows(&first)?, rows(&second)?);
     compare(&first, &second)?;
     Ok(first)
@@ -260,7 +322,7 @@ impl fmt::Display for Table<'_> {
             let mut text = String::new();
             write!(
                 text,
-                "{name:<21} {value:>12} {unit:<14} {of:<18} {baseline:>10} {ratio:>7}"
+                "{name:<27} {value:>12} {unit:<14} {of:<27} {baseline:>10} {ratio:>7}"
             )?;
             writeln!(f, "{}", text.trim_end())
         };

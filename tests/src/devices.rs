@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::disks::Disk;
 use crate::monitor::Monitor;
 use crate::scratch::Scratch;
 use crate::wire::Wire;
@@ -16,8 +17,10 @@ pub struct Devices {
     pub net: Option<Net>,
     /// Another slot for it.
     pub net_slot: Option<u8>,
-    /// A disk in slot 30: a file, which the machine writes to.
-    pub disk: Option<PathBuf>,
+    /// A disk in slot 30.
+    pub disk: Option<Disk>,
+    /// Another slot for it.
+    pub disk_slot: Option<u8>,
     /// A source of random bytes in slot 29.
     pub rng: bool,
 }
@@ -137,6 +140,7 @@ fn arguments(devices: &Devices, sockets: &Path) -> Vec<String> {
         net,
         net_slot,
         disk,
+        disk_slot,
         rng,
     } = devices;
     let mut line: Vec<String> = Vec::new();
@@ -166,11 +170,11 @@ fn arguments(devices: &Devices, sockets: &Path) -> Vec<String> {
         let device = format!("virtio-net-device,netdev=net,mac={mac},bus=virtio-mmio-bus.{slot}");
         add("-device", device);
     }
-    if let Some(file) = disk {
-        let drive = format!("if=none,id=disk,format=raw,file={}", file.display());
-        add("-drive", drive);
-        let device = "virtio-blk-device,drive=disk,bus=virtio-mmio-bus.30";
-        add("-device", device.into());
+    if let Some(disk) = disk {
+        add("-drive", disk.option());
+        let slot = disk_slot.unwrap_or(30);
+        let device = format!("virtio-blk-device,drive=disk,bus=virtio-mmio-bus.{slot}");
+        add("-device", device);
     }
     if *rng {
         add("-object", "rng-builtin,id=rng".into());
@@ -213,7 +217,8 @@ mod tests {
         let all = Devices {
             net: Some(Net::Wire),
             net_slot: None,
-            disk: Some("disk.img".into()),
+            disk: Some(PathBuf::from("disk.img").into()),
+            disk_slot: None,
             rng: true,
         };
         assert_eq!(

@@ -199,6 +199,16 @@ impl Machine {
         saved.unwrap_or_else(|error| panic!("cannot save the memory of {QEMU}: {error}"));
     }
 
+    /// What QEMU's monitor for people answers to a line.
+    ///
+    /// # Panics
+    /// QEMU does not answer.
+    #[track_caller]
+    pub fn ask(&self, line: &str) -> String {
+        let answer = self.ends().monitor.ask(line);
+        answer.unwrap_or_else(|error| panic!("{QEMU} does not answer: {error}"))
+    }
+
     /// A test that fails while it asks leaves them whole.
     fn ends(&self) -> MutexGuard<'_, Ends> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
@@ -374,7 +384,7 @@ mod tests {
             let scratch = Scratch::new();
             let devices = Devices {
                 net: Some(net),
-                disk: Some(scratch.write("disk", [0; 4096])),
+                disk: Some(scratch.write("disk", [0; 4096]).into()),
                 rng: true,
                 ..Devices::default()
             };

@@ -2,9 +2,11 @@
 //! The text of a spec, to change it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::devices::{Devices, Forward, Net};
+use crate::disks::make_file_system;
+use crate::scratch::Scratch;
 
 /// The text of a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,13 +98,38 @@ pub fn default_path() -> PathBuf {
     ))
 }
 
-/// The devices that the default system drives: those of `make run`.
-pub fn default_devices() -> Devices {
+/// The devices that the default system drives: those of `make run`, with a disk of their own.
+pub fn default_devices(scratch: &Scratch) -> Devices {
     Devices {
         net: Some(Net::User(&[Forward::Tcp(80)])),
+        disk: Some(default_disk(scratch).into()),
         rng: true,
         ..Devices::default()
     }
+}
+
+/// A disk as `make run` makes one.
+///
+/// # Panics
+/// It cannot be made.
+pub fn default_disk(scratch: &Scratch) -> PathBuf {
+    let tree = scratch.path("default-disk");
+    let site = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../guests/demos/http-server/files"
+    );
+    fs::create_dir_all(tree.join("files/docs")).expect("a directory");
+    for file in ["index.html", "docs/files.txt"] {
+        let to = tree.join("files").join(file);
+        fs::copy(Path::new(site).join(file), to).expect("a file of the demo");
+    }
+    let disk = scratch.path("default-disk.img");
+    make_file_system(
+        &disk,
+        "64M",
+        &["-b", "4096", "-d", &tree.display().to_string()],
+    );
+    disk
 }
 
 /// Where the spec of a demo is.

@@ -95,7 +95,7 @@ fn boot(scratch: &Scratch, spec: &SpecText, counted: bool) -> Machine {
         counted,
         devices: Devices {
             net: Some(Net::Wire),
-            disk: Some(scratch.write("disk.img", disk())),
+            disk: Some(scratch.write("disk.img", disk()).into()),
             rng: true,
             ..Devices::default()
         },

@@ -41,7 +41,8 @@ macro_rules! machines {
     ($($name:ident: $kernel:ident, $cpu:literal, $memory:literal;)*) => {$(
         #[test]
         fn $name() {
-            let devices = spec::default_devices();
+            let scratch = Scratch::new();
+            let devices = spec::default_devices(&scratch);
             works_on(Kernel::$kernel, Config { cpu: $cpu, memory: $memory, devices, ..Config::default() });
         }
     )*};

@@ -20,7 +20,7 @@ fn boot(spec: &SpecText) -> Machine {
     Build::from_env().image(Kernel::Release, &spec, &image);
     let config = Config {
         counted: true,
-        devices: spec::default_devices(),
+        devices: spec::default_devices(&scratch),
         ..Config::default()
     };
     let machine = Machine::boot(&image, config).expect("QEMU");
@@ -61,7 +61,7 @@ fn priorities_are_the_specs() {
 #[test]
 fn a_server_that_faults_is_reported_and_started_again_a_few_times() {
     // Too little memory for what the server needs before it has any guest.
-    let spec = SpecText::default_system().replace("ut (24 bits)", "ut (14 bits)");
+    let spec = SpecText::default_system().replace("pool   = ut (24 bits)", "pool   = ut (14 bits)");
     let (line, _) = spec.line_with("wasm_server");
     let machine = boot(&spec);
     machine.expect(
@@ -100,7 +100,9 @@ fn only_the_guests_of_the_spec_start() {
     let mut guests: Vec<_> = entries(&text).map(|entry| entry.guest).collect();
     guests.sort_unstable();
     guests.dedup();
-    let expected = ["again", "feeder", "http", "net", "ping", "pong", "spin"];
+    let expected = [
+        "again", "feeder", "fs", "http", "net", "ping", "pong", "spin",
+    ];
     assert_eq!(guests, expected, "{text}");
 }
 

@@ -194,7 +194,7 @@ fn spec(input: &Input) -> String {
     for (name, script) in GUESTS.iter().zip(&input.scripts) {
         let more = match *name {
             "c" => {
-                "deadline: 12ms, handles: 6, timers: 2, regions: 2, windows: 2, children: 1, tokens: 2"
+                "deadline: 12ms, handles: 6, timers: 2, regions: 2, windows: 2, children: 1, tokens: 2, modules: 1"
             }
             "a" | "b" => "deadline: 12ms",
             _ => "deadline: 6ms, start: demand",
@@ -206,7 +206,7 @@ fn spec(input: &Input) -> String {
         );
         caps += &format!(
             "{name} {{ memory: ut_{name} link: link (RWG) service: service (RWG) processes shared_memory \
-             wake time sessions singletons devices entropy entropy_source log console introspect }}\n"
+             wake time sessions singletons devices entropy entropy_source log console introspect modules }}\n"
         );
     }
     for name in ["ping", "pong"] {

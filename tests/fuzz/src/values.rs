@@ -57,7 +57,7 @@ pub fn spec_handle(random: &mut Random) -> u64 {
 /// A text for a field or parameter of this name.
 pub fn text(random: &mut Random, field: &str) -> &'static str {
     match field {
-        "module" => random.pick(MODULES),
+        "module" | "Archive" => random.pick(MODULES),
         "Guest" => random.pick(&["d0", "d1", "d0", "d1", "a", "none"]),
         _ => random.pick(TEXTS),
     }
@@ -77,8 +77,8 @@ pub fn number(random: &mut Random, name: &str, ty: &str) -> u64 {
         (_, "Groups") => match random.below(4) {
             0 => 0,
             1 => u64::MAX >> 32,
-            2 => 1 << random.below(12),
-            _ => random.below(1 << 12) as u64,
+            2 => 1 << random.below(15),
+            _ => random.below(1 << 15) as u64,
         },
         (_, "Pid") => {
             FIRST * (1 + random.below(2) as u64) * random.below(2) as u64 + random.below(8) as u64

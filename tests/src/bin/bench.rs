@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Runs the benchmarks: `bench IMAGE NETWORK JSON` boots the images, prints a table and writes the results.
+//! Runs the benchmarks: `bench IMAGE NETWORK FILES JSON` boots the images, prints a table and writes the results.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use system_tests::bench::{Table, measure};
+use system_tests::bench::{Images, Table, measure};
 
 fn main() -> ExitCode {
     let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
-    let [image, network, json] = &*arguments else {
-        eprintln!("usage: bench IMAGE NETWORK JSON");
+    let [main, net, fs, json] = &*arguments else {
+        eprintln!("usage: bench IMAGE NETWORK FILES JSON");
         return ExitCode::from(2);
     };
-    match run(image, network, json) {
+    match run(Images { main, net, fs }, json) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -24,14 +24,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(image: &Path, network: &Path, json: &Path) -> Result<(), Box<dyn Error>> {
-    let rows = measure(image, network)?;
+fn run(images: Images<'_>, json: &Path) -> Result<(), Box<dyn Error>> {
+    let rows = measure(images)?;
     let text = serde_json::to_string_pretty(&rows)? + "\n";
     fs::write(json, text).map_err(|error| format!("cannot write {}: {error}", json.display()))?;
     print!("{}", Table(&rows));
     println!(
-        "Two runs gave the same, but for the network's, which depend on the host by some in a hundred. Also \
-         in {}.",
+        "Two runs gave the same, but for those of the network and of files, which depend on the host: by some in a hundred, and \
+         times by more. Also in {}.",
         json.display()
     );
     Ok(())

@@ -11,6 +11,8 @@ pub mod line;
 pub mod misuse;
 mod verdict;
 
+/// For the macros.
+pub use alloc::boxed::Box;
 #[cfg(target_family = "wasm")]
 pub use verdict::refused;
-pub use verdict::{Fault, Verdict};
+pub use verdict::{Fault, Verdict, holds};

@@ -71,7 +71,7 @@ const OUTSIDE: &str = "an address outside its memory";
 
 /// Whether a parameter of this name is an address.
 pub fn is_address(param: &str) -> bool {
-    ["buffer", "text", "message", "mailbox"].contains(&param)
+    ["buffer", "bytes", "text", "message", "mailbox"].contains(&param)
 }
 
 /// All of them.

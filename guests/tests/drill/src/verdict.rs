@@ -4,8 +4,6 @@
 use alloc::string::{String, ToString};
 use core::{fmt, panic::Location};
 
-use userland::Error;
-
 /// A promise that does not hold, or something that had to be and was not.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -33,9 +31,9 @@ impl fmt::Display for Fault {
     }
 }
 
-impl From<Error> for Fault {
+impl<E: core::error::Error> From<E> for Fault {
     #[track_caller]
-    fn from(error: Error) -> Self {
+    fn from(error: E) -> Self {
         Self::new(error)
     }
 }
@@ -46,7 +44,7 @@ impl From<Error> for Fault {
 /// It was none.
 #[cfg(target_family = "wasm")]
 #[track_caller]
-pub fn refused<T>(result: Result<T, Error>, wanted: Error) -> Verdict {
+pub fn refused<T>(result: Result<T, userland::Error>, wanted: userland::Error) -> Verdict {
     match result {
         Err(error) if error == wanted => Ok(()),
         Err(error) => Err(Fault::new(alloc::format!(
@@ -64,9 +62,42 @@ pub fn refused<T>(result: Result<T, Error>, wanted: Error) -> Verdict {
 /// Returns with a [`Fault`] unless the condition holds.
 #[macro_export]
 macro_rules! ensure {
+    ($condition:expr) => {
+        $crate::ensure!($condition, "{}", stringify!($condition))
+    };
     ($condition:expr, $($text:tt)+) => {
         if !$condition {
             return Err($crate::Fault::new(format_args!($($text)+)));
         }
     };
+}
+
+/// Tries scenarios, each a promise with a name: functions of the stage, of which each answers a [`Verdict`] in time. Says in
+/// the log which hold, and answers how many do not. Behind the stage there may be a function that says which are wanted.
+///
+/// Each runs in a box: the futures of all scenarios need not fit on the stack together.
+#[macro_export]
+macro_rules! scenarios {
+    ($stage:ident: $($scenarios:tt)+) => {
+        $crate::scenarios! { $stage, |_: &str| true; $($scenarios)+ }
+    };
+    ($stage:ident, $wants:expr; $($name:literal => $scenario:path,)+) => {{
+        let wants = $wants;
+        let mut failed = 0_u32;
+        $(if wants($name) {
+            let scenario = $crate::Box::pin($scenario(&$stage));
+            failed += u32::from(!$crate::holds($name, &scenario.await));
+        })+
+        userland::info!("all scenarios, {failed} of them failed");
+        failed
+    }};
+}
+
+/// Says in the log whether a promise holds.
+pub fn holds(name: &str, verdict: &Verdict) -> bool {
+    match verdict {
+        Ok(()) => userland::info!("ok {name}"),
+        Err(fault) => userland::error!("FAILED {name}: {fault}"),
+    }
+    verdict.is_ok()
 }

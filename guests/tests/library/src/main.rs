@@ -15,21 +15,9 @@ mod stage;
 mod tasks;
 mod timing;
 
-use drill::{Fault, Verdict};
+use drill::{Fault, scenarios};
 use stage::Stage;
-use userland::{error, exit::ExitCode, info, start::Start};
-
-/// Runs a future to its end, in a box: those of all scenarios need not fit on the stack together.
-macro_rules! scenarios {
-    ($stage:ident: $($name:literal => $scenario:path,)+) => {{
-        let mut failed = 0_u32;
-        $(if $stage.wants($name) {
-            let scenario = alloc::boxed::Box::pin($scenario(&$stage));
-            failed += u32::from(!verdict($name, scenario.await));
-        })+
-        failed
-    }};
-}
+use userland::{exit::ExitCode, start::Start};
 
 #[userland::entrypoint]
 async fn main(start: Start) -> Result<ExitCode, Fault> {
@@ -39,7 +27,7 @@ async fn main(start: Start) -> Result<ExitCode, Fault> {
         return play(role, &start).await;
     }
     let stage = Stage::new(start)?;
-    let failed = scenarios! { stage:
+    let failed = scenarios! { stage, |name: &str| stage.wants(name);
         "many-tasks" => tasks::many,
         "cancellation" => tasks::cancellation,
         "select-and-join" => tasks::select_and_join,
@@ -66,16 +54,7 @@ async fn main(start: Start) -> Result<ExitCode, Fault> {
         "levels" => failures::levels,
         "two-mailboxes" => failures::two_mailboxes,
     };
-    info!("all scenarios, {failed} of them failed");
     Ok(ExitCode(failed))
-}
-
-fn verdict(name: &str, verdict: Verdict) -> bool {
-    match &verdict {
-        Ok(()) => info!("ok {name}"),
-        Err(fault) => error!("FAILED {name}: {fault}"),
-    }
-    verdict.is_ok()
 }
 
 async fn play(role: &str, start: &Start) -> Result<ExitCode, Fault> {

@@ -14,21 +14,9 @@ mod hostile;
 mod logs;
 mod stage;
 
-use drill::{Fault, Verdict};
+use drill::{Fault, scenarios};
 use stage::Stage;
-use userland::{error, exit::ExitCode, info, start::Start};
-
-/// Runs a future to its end, in a box: those of all scenarios need not fit on the stack together.
-macro_rules! scenarios {
-    ($stage:ident: $($name:literal => $scenario:path,)+) => {{
-        let mut failed = 0_u32;
-        $({
-            let scenario = alloc::boxed::Box::pin($scenario(&$stage));
-            failed += u32::from(!verdict($name, scenario.await));
-        })+
-        failed
-    }};
-}
+use userland::{exit::ExitCode, start::Start};
 
 #[userland::entrypoint]
 async fn main(start: Start) -> Result<ExitCode, Fault> {
@@ -54,16 +42,7 @@ async fn main(start: Start) -> Result<ExitCode, Fault> {
         "three-guests" => logs::three_guests,
         "last-line" => logs::last_line,
     };
-    info!("all scenarios, {failed} of them failed");
     Ok(ExitCode(failed))
-}
-
-fn verdict(name: &str, verdict: Verdict) -> bool {
-    match &verdict {
-        Ok(()) => info!("ok {name}"),
-        Err(fault) => error!("FAILED {name}: {fault}"),
-    }
-    verdict.is_ok()
 }
 
 async fn play(role: &str, start: &Start) -> Result<ExitCode, Fault> {
