@@ -11,8 +11,10 @@ SPEC ?= capdl/specs/default.cdl
 KERNEL ?= release
 # An installed seL4 kernel to use in place of the one built here.
 SEL4_PREFIX ?=
-# What the machine of `make run` has; `atoll run --help` has more, such as --disk.
-RUN_FLAGS ?= --net --rng
+# The disk of `make run`, which is made if there is none, and stays.
+DISK ?= atoll-disk.img
+# What the machine of `make run` has; `atoll run --help` has more.
+RUN_FLAGS ?= --net --rng --disk $(DISK)
 # The port of this host that leads to the machine's port 80 (default: the first free one from 8080 on), and the
 # address of this host that it is at (default: 127.0.0.1).
 HTTP_PORT ?=
@@ -54,13 +56,17 @@ TEST_PROGRAMS := kernel-tests runaway
 # Guests, one a package of the same name: those of the system, which are beside the libraries in guests/, demos
 # and benchmarks. The last are for tests, and in no image but theirs.
 GUESTS := $(notdir $(patsubst %/src/main.rs,%,$(wildcard $(addsuffix /src/main.rs,guests/* guests/demos/* guests/bench/*))))
-TEST_GUESTS := driver hostile warden channels cycles dice library rpc
+TEST_GUESTS := deployed deployer driver files hostile warden channels cycles dice library rpc
 # Packages that are built and tested on the host are Cargo.toml's default-members.
 
 AARCH64 := --target aarch64-unknown-none -Zbuild-std=core,alloc,compiler_builtins \
 	-Zbuild-std-features=compiler-builtins-mem
 WASM32  := --target wasm32-unknown-unknown -Zbuild-std=core,alloc,compiler_builtins \
 	-Zbuild-std-features=compiler-builtins-mem
+
+# What is on a disk that is made.
+DISK_FILES := $(BUILD)/disk
+DISK_SIZE  := 64M
 
 OWN_PREFIX := $(BUILD)/kernel/$(KERNEL)
 PREFIX     := $(or $(abspath $(SEL4_PREFIX)),$(OWN_PREFIX))
@@ -93,6 +99,7 @@ help:
 	@echo
 	@echo 'SPEC=FILE          the system to boot (default: $(SPEC))'
 	@echo 'HTTP_PORT=N        the port of this host that leads to port 80 of the machine'
+	@echo 'DISK=FILE          the disk of make run, made if there is none (default: $(DISK))'
 	@echo 'RUN_FLAGS=...      what the machine has (default: $(RUN_FLAGS))'
 	@echo 'KERNEL=debug       a kernel that prints and checks its assertions'
 	@echo 'SEL4_PREFIX=DIR    an installed seL4 kernel in place of the one built here'
@@ -159,7 +166,13 @@ atoll-image = $(ATOLL) image --spec $(1) --kernel $(KERNEL_FILE) --loader $(PROG
 	--root-task $(PROGRAM_DIR)/root-task --program wasm-server=$(2) \
 	--archive $(ARCHIVE) --key $(PUBLIC_KEY) --modules $(GUEST_DIR)
 
-run: $(IMAGE)
+# Made once: what was written to it is the user's.
+$(DISK): | setup
+	$(call say,a disk with files: $@)
+	@rm -rf $(DISK_FILES) && mkdir -p $(DISK_FILES) && cp -r guests/demos/http-server/files $(DISK_FILES)/
+	@/sbin/mke2fs -q -t ext4 -b 4096 -L atoll -d $(DISK_FILES) $@ $(DISK_SIZE)
+
+run: $(IMAGE) $(DISK)
 	@$(ATOLL) run $(RUN_FLAGS) $(HTTP_PORT:%=--forward %:80) $(LISTEN:%=--listen %) $(IMAGE:$(CURDIR)/%=%)
 
 # ---- Measuring
@@ -172,6 +185,8 @@ BENCH_SPEC   := capdl/specs/bench.cdl
 BENCH_IMAGE  := $(BUILD)/bench.elf
 BENCH_NET_SPEC  := capdl/specs/bench-net.cdl
 BENCH_NET_IMAGE := $(BUILD)/bench-net.elf
+BENCH_FS_SPEC   := capdl/specs/bench-fs.cdl
+BENCH_FS_IMAGE  := $(BUILD)/bench-fs.elf
 # The server that also measures the bare kernel. Cargo puts it where the product's was, and puts that
 # back when it is asked for it.
 BENCH_SERVER := $(BUILD)/bench/wasm-server
@@ -190,7 +205,11 @@ $(BENCH_NET_IMAGE): $(BENCH_IMAGE) $(BENCH_NET_SPEC)
 	$(call say,boot image of $(BENCH_NET_SPEC))
 	@$(call atoll-image,$(BENCH_NET_SPEC),$(BENCH_SERVER)) --out $@
 
-bench: $(BENCH_IMAGE) $(BENCH_NET_IMAGE)
+$(BENCH_FS_IMAGE): $(BENCH_IMAGE) $(BENCH_FS_SPEC)
+	$(call say,boot image of $(BENCH_FS_SPEC))
+	@$(call atoll-image,$(BENCH_FS_SPEC),$(BENCH_SERVER)) --out $@
+
+bench: $(BENCH_IMAGE) $(BENCH_NET_IMAGE) $(BENCH_FS_IMAGE)
 	$(call say,counting instructions)
 	@$(TESTER) $(CARGO) run --quiet --profile tool -p system-tests --bin bench $^ $(BUILD)/bench.json
 
