@@ -35,7 +35,24 @@ struct State {
     text: String,
     /// The start of a character whose rest has not come yet.
     partial: Vec<u8>,
+    /// What QEMU said while the machine was in the midst of a line.
+    remarks: String,
     ended: bool,
+}
+
+impl State {
+    /// Puts QEMU's remarks where they tear no line.
+    fn place_remarks(&mut self) {
+        let between_lines = self.text.is_empty() || self.text.ends_with('\n');
+        if between_lines || self.ended {
+            let whole = if self.ended {
+                self.remarks.len()
+            } else {
+                self.remarks.rfind('\n').map_or(0, |end| end + 1)
+            };
+            self.text.extend(self.remarks.drain(..whole));
+        }
+    }
 }
 
 impl Console {
@@ -55,13 +72,26 @@ impl Console {
                 state.text.push(char::REPLACEMENT_CHARACTER);
             }
         }
+        state.place_remarks();
         drop(state);
         self.changed.notify_all();
     }
 
-    /// Nothing more comes.
+    /// Takes what QEMU says of itself: lines between those of the machine.
+    pub fn remark(&self, bytes: &[u8]) {
+        let mut state = self.lock();
+        state.remarks.push_str(&String::from_utf8_lossy(bytes));
+        state.place_remarks();
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Nothing more comes from the machine.
     pub fn end(&self) {
-        self.lock().ended = true;
+        let mut state = self.lock();
+        state.ended = true;
+        state.place_remarks();
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -165,6 +195,23 @@ pub fn entries(text: &str) -> impl Iterator<Item = Entry<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_qemu_says_tears_no_line() {
+        let console = Console::default();
+        console.append(b"[    0.46867");
+        console.remark(b"qemu: missing head");
+        assert_eq!(console.text(), "[    0.46867");
+        console.append(b"5] blk: ok\n");
+        assert_eq!(console.text(), "[    0.468675] blk: ok\n");
+        console.remark(b"ers\nqemu: and");
+        assert_eq!(console.text(), "[    0.468675] blk: ok\nqemu: missing headers\n");
+        console.append(b"half");
+        console.end();
+        assert!(console.text().ends_with("halfqemu: and"), "{}", console.text());
+        console.remark(b" more");
+        assert!(console.text().ends_with("qemu: and more"));
+    }
 
     #[test]
     fn entries_are_told_apart_from_other_lines() {

@@ -148,10 +148,10 @@ impl Machine {
         let mut readers = Vec::new();
         if let Some(output) = child.stdout.take() {
             // QEMU's end is the end of its output, and that is where the serial line is.
-            readers.push(read(output, console.clone(), Console::end));
+            readers.push(read(output, console.clone(), Console::append, Console::end));
         }
         if let Some(messages) = child.stderr.take() {
-            readers.push(read(messages, console.clone(), |_| ()));
+            readers.push(read(messages, console.clone(), Console::remark, |_| ()));
         }
         Ok(Self {
             child,
@@ -307,6 +307,7 @@ fn source(error: &MachineError) -> String {
 fn read(
     mut from: impl Read + Send + 'static,
     console: Arc<Console>,
+    take: fn(&Console, &[u8]),
     at_end: fn(&Console),
 ) -> JoinHandle<()> {
     thread::spawn(move || {
@@ -314,7 +315,7 @@ fn read(
         loop {
             match from.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(len) => console.append(&buffer[..len]),
+                Ok(len) => take(&console, &buffer[..len]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
