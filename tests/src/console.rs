@@ -205,10 +205,17 @@ mod tests {
         console.append(b"5] blk: ok\n");
         assert_eq!(console.text(), "[    0.468675] blk: ok\n");
         console.remark(b"ers\nqemu: and");
-        assert_eq!(console.text(), "[    0.468675] blk: ok\nqemu: missing headers\n");
+        assert_eq!(
+            console.text(),
+            "[    0.468675] blk: ok\nqemu: missing headers\n"
+        );
         console.append(b"half");
         console.end();
-        assert!(console.text().ends_with("halfqemu: and"), "{}", console.text());
+        assert!(
+            console.text().ends_with("halfqemu: and"),
+            "{}",
+            console.text()
+        );
         console.remark(b" more");
         assert!(console.text().ends_with("qemu: and more"));
     }
