@@ -2,6 +2,7 @@
 //! The compiled form of a spec.
 
 use super::model::{self, Object};
+use super::span::line;
 use crate::blob;
 
 /// Encodes a checked spec.
@@ -91,10 +92,4 @@ fn strings(strings: &[String]) -> Option<heapless::Vec<&str, { blob::MAX_STRINGS
 fn object_id(objects: &[Object], id: usize) -> Option<blob::ObjectId> {
     objects.get(id)?;
     u16::try_from(id).ok().map(blob::ObjectId)
-}
-
-/// The line that a byte is on, from 1.
-fn line(text: &str, at: usize) -> u32 {
-    let before = text.bytes().take(at).filter(|&byte| byte == b'\n').count();
-    u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
 }

@@ -9,12 +9,12 @@ mod check;
 mod diagnostic;
 mod emit;
 mod lexer;
-mod model;
+pub mod model;
 mod parser;
 mod span;
 
 pub use diagnostic::{Diagnostic, Report};
-pub use span::Span;
+pub use span::{Span, Spanned, line};
 
 /// What a spec is compared with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +41,18 @@ pub struct Import {
     pub module: String,
     /// Import name.
     pub name: String,
+}
+
+/// What a spec describes, checked: its objects in the order of the text.
+///
+/// `file` is its name in the report, if there is one.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check(file: &str, text: &str, options: &Options<'_>) -> Result<Vec<model::Object>, Report> {
+    let report = |diagnostics| Report::new(file, text, diagnostics);
+    let parsed = parser::parse(text).map_err(|diagnostic| report(vec![diagnostic]))?;
+    check::check(&parsed, options).map_err(report)
 }
 
 /// Compiles a spec.

@@ -42,3 +42,9 @@ impl<T> Spanned<T> {
         Self { value, span }
     }
 }
+
+/// The line that a byte is on, from 1.
+pub fn line(text: &str, at: usize) -> u32 {
+    let before = text.bytes().take(at).filter(|&byte| byte == b'\n').count();
+    u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
+}
