@@ -27,7 +27,8 @@ pub fn start(
             object.kind,
             Kind::Frame {
                 paddr: Some(PL011),
-                size_bits: PAGE_BITS
+                size_bits: PAGE_BITS,
+                ..
             }
         )
     });

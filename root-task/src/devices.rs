@@ -52,6 +52,7 @@ impl Devices {
         let Kind::Frame {
             size_bits: PAGE_BITS,
             paddr: Some(_),
+            ..
         } = object.kind
         else {
             return Err(Problem::WrongKind {

@@ -62,8 +62,8 @@ pub fn collect(spec: &Reader<'static>, server: ObjectId) -> Result<Grants, Failu
             continue;
         }
         for cap in &holder.caps {
-            add(spec, &mut grants, holder.name, cap)
-                .map_err(|problem| problem.of_cap(spec.file, holder.name, cap))?;
+            add(spec, &mut grants, holder.name, &cap)
+                .map_err(|problem| problem.of_cap(spec.file, holder.name, &cap))?;
         }
     }
     Ok(grants)
@@ -121,7 +121,7 @@ fn add(
         _ => (id, target),
     };
     if let Some(known) = grants.iter_mut().find(|grant| grant.object == id) {
-        if known.badge != cap.badge {
+        if known.badge != cap.badge() {
             return Err(Problem::TwoBadges(target.name));
         }
         known.rights = Rights {
@@ -136,7 +136,7 @@ fn add(
         object: id,
         name: target.name,
         rights: cap.rights,
-        badge: cap.badge,
+        badge: cap.badge(),
         line: cap.line,
         holder,
         slot: cap.slot,
@@ -149,7 +149,7 @@ fn memory_of(
     spec: &Reader<'static>,
     channel: &Object<'static>,
 ) -> Result<(ObjectId, Object<'static>), Problem> {
-    let memory = channel.caps.iter().find(|cap| cap.slot == "memory");
+    let memory = channel.caps.slot("memory");
     let id = memory
         .ok_or(Problem::ChannelWithoutMemory(channel.name))?
         .target;
@@ -166,9 +166,7 @@ fn memory_of(
 #[cfg(test)]
 mod tests {
 
-    use capdl::blob::{
-        Groups, Limits, MAGIC, Restart, Spec, Start, VERSION, WasmGuest, WasmServer,
-    };
+    use capdl::blob::{CapData, Groups, Limits, Restart, Start, WasmGuest, WasmServer, Writer};
 
     use super::*;
 
@@ -195,53 +193,20 @@ mod tests {
 
     /// Compiles objects to a blob that lives as long as the tests.
     fn spec(objects: &[(&'static str, Kind<'static>, Caps<'_>)]) -> Reader<'static> {
-        let objects = objects.to_vec();
-        let caps: std::vec::Vec<std::vec::Vec<_>> =
-            objects.iter().map(|object| object.2.to_vec()).collect();
-        let objects: std::vec::Vec<_> = objects
-            .into_iter()
-            .map(|(name, kind, _)| (name, kind))
-            .collect();
-        // A whole `Spec` is larger than the stack of a test.
-        let build = move || {
-            let mut spec = Spec {
-                magic: MAGIC,
-                version: VERSION,
-                file: "t.cdl",
-                archive_key: [0; 32],
-                objects: Vec::new(),
-            };
-            for (i, ((name, kind), caps)) in objects.into_iter().zip(caps).enumerate() {
-                let mut object = Object {
-                    name,
-                    line: i as u32 + 1,
-                    kind,
-                    caps: Vec::new(),
-                };
-                for (slot, target, rights) in caps {
-                    object
-                        .caps
-                        .push(Cap {
-                            slot,
-                            line: 100 + i as u32,
-                            target: ObjectId(target),
-                            rights,
-                            badge: 0,
-                        })
-                        .unwrap();
-                }
-                spec.objects.push(object).unwrap();
-            }
-            let mut bytes = vec![0; 1 << 16];
-            let len = postcard::to_slice(&spec, &mut bytes).unwrap().len();
-            bytes.truncate(len);
-            bytes
-        };
-        let thread = std::thread::Builder::new()
-            .stack_size(32 << 20)
-            .spawn(build)
-            .unwrap();
-        Reader::new(thread.join().unwrap().leak()).unwrap()
+        let mut writer = Writer::new("t.cdl", &[0; 32], objects.len()).unwrap();
+        for ((name, kind, caps), i) in objects.iter().zip(0..) {
+            let caps = caps.iter().map(|&(slot, target, rights)| Cap {
+                slot,
+                line: 100 + i,
+                target: ObjectId(target),
+                rights,
+                data: CapData::None,
+            });
+            writer
+                .object((name, i + 1), None, kind.clone(), caps)
+                .unwrap();
+        }
+        Reader::new(writer.finish().leak()).unwrap()
     }
 
     fn server() -> Kind<'static> {
@@ -311,6 +276,7 @@ mod tests {
         let frame = Kind::Frame {
             size_bits: 12,
             paddr: Some(0x0900_0000),
+            fill: Vec::new(),
         };
         let spec = spec(&[
             ("a", server(), &[("x", 1, R)]),
@@ -346,6 +312,7 @@ mod tests {
         let frame = Kind::Frame {
             size_bits: 12,
             paddr: Some(0x0900_0000),
+            fill: Vec::new(),
         };
         let problem = |spec: Reader<'static>| collect(&spec, ObjectId(0)).unwrap_err().problem;
         let dangling = spec(&[("a", server(), &[("x", 9, R)])]);

@@ -103,8 +103,9 @@ impl Objects {
                 Kind::Frame {
                     size_bits,
                     paddr: Some(paddr),
+                    ..
                 } => frame_at(memory, paddr, size_bits).map(Some),
-                Kind::Irq { number } => irq_handler(memory, number).map(Some),
+                Kind::Irq { number, .. } => irq_handler(memory, number).map(Some),
                 _ => Ok(None),
             };
             // The blob has no more objects than this has room for.
@@ -141,6 +142,7 @@ impl Objects {
                 Kind::Frame {
                     size_bits,
                     paddr: None,
+                    ..
                 } => want(size_bits, Want::Other(id)),
                 Kind::Endpoint | Kind::Notification => want(0, Want::Other(id)),
                 _ => {}

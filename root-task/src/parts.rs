@@ -63,7 +63,9 @@ impl Parts {
             Kind::Untyped { .. } | Kind::Irq { .. } => destination.copy(&source, CapRights::all()),
             // A badge of 0 is no badge, and leaves one that is there alone.
             Kind::Endpoint | Kind::Notification => destination.mint(&source, rights, grant.badge),
-            Kind::Frame { size_bits, paddr } => {
+            Kind::Frame {
+                size_bits, paddr, ..
+            } => {
                 given.vaddr = self.windows.place(size_bits)?;
                 self.space
                     .cover(fabric, given.vaddr, 1 << size_bits, size_bits)?;

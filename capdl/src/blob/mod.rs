@@ -1,54 +1,49 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The compiled spec: what the host tool writes and the root task and the servers read.
 //!
-//! One postcard message. Strings borrow from the message and tables are bounded, so that a reader
-//! needs no heap. Objects refer to each other by [`ObjectId`], their index in [`Spec::objects`];
-//! the checker has resolved every name, range and array of the text before this is written, but a
-//! reader still treats an index out of range as an error ([`Spec::object`]).
+//! A postcard message that needs no heap to be read: [`MAGIC`], [`VERSION`], the name of the text, the
+//! key of the archive, then the objects, each with its capabilities behind it ([`Caps`]). Strings borrow from
+//! the message. Objects refer to each other by [`ObjectId`], their place in the message; the checker has
+//! resolved every name, range and array of the text before this is written, but a reader still treats
+//! an id without an object as an error ([`Reader::object`]).
 
+mod caps;
 mod reader;
+#[cfg(feature = "write")]
+mod writer;
 
 pub use atoll_abi::{Group, Groups, Limits};
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
+pub use caps::{Cap, CapData, Caps, Rights};
 pub use reader::Reader;
+#[cfg(feature = "write")]
+pub use writer::Writer;
 
 /// First bytes of the blob, so that a wrong payload is named as such.
 pub const MAGIC: [u8; 4] = *b"CDLB";
 /// Changes whenever a type below does.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Most objects in one system.
-pub const MAX_OBJECTS: usize = 192;
-/// Most capabilities in one object.
+pub const MAX_OBJECTS: usize = 1024;
+/// Most capabilities of one program or guest; CNodes and page tables have as many as slots.
 pub const MAX_CAPS: usize = 32;
-/// Most arguments, and most environment entries, of one guest.
+/// Most arguments, and most environment entries, of one guest or native task.
 pub const MAX_STRINGS: usize = 16;
+/// Most parts of files that one frame is filled with.
+pub const MAX_FILLS: usize = 4;
+/// Most words that a thread starts with on its stack (`init: […]`).
+pub const MAX_INIT: usize = 8;
 
 /// Bytes of registers of one virtio-mmio device, and how far apart two are in a frame: the whole
 /// layout of virtio 1.2, section 4.2.2, and the configuration space from 0x100 on.
 pub const VIRTIO_SLOT: u32 = 0x200;
 
-/// Index into [`Spec::objects`].
+/// Place of an object in the spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectId(pub u16);
-
-/// A whole system.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Spec<'a> {
-    /// [`MAGIC`].
-    pub magic: [u8; 4],
-    /// [`VERSION`].
-    pub version: u32,
-    /// Name of the source file, for messages.
-    pub file: &'a str,
-    /// ed25519 public key that the module archive must be signed with.
-    pub archive_key: [u8; 32],
-    /// Every object, in the order of the text.
-    #[serde(borrow)]
-    pub objects: Vec<Object<'a>, MAX_OBJECTS>,
-}
 
 /// One named object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,12 +52,14 @@ pub struct Object<'a> {
     pub name: &'a str,
     /// Line of its declaration, from 1.
     pub line: u32,
+    /// The untyped that the text declares it in; none: any memory will do.
+    pub within: Option<ObjectId>,
     /// What it is.
     #[serde(borrow)]
     pub kind: Kind<'a>,
     /// The capabilities it holds.
     #[serde(borrow)]
-    pub caps: Vec<Cap<'a>, MAX_CAPS>,
+    pub caps: Caps<'a>,
 }
 
 /// What an object is. Sizes are powers of two, in bits.
@@ -79,21 +76,45 @@ pub enum Kind<'a> {
         /// Physical address, if the text names one.
         paddr: Option<u64>,
     },
+    /// What is left of the machine's untypeds when everything else has been made. Its capabilities
+    /// in a holder stand for all of them; one object only holds it.
+    Leftover,
     /// A frame of 4K (12), 2M (21) or 1G (30); with `paddr` usually a device's registers.
     Frame {
         /// log2 of the size in bytes.
         size_bits: u8,
         /// Physical address, if the text names one.
         paddr: Option<u64>,
+        /// What is in it from the start; the rest is zero.
+        #[serde(borrow)]
+        fill: Vec<Fill<'a>, MAX_FILLS>,
     },
     /// An endpoint.
     Endpoint,
     /// A notification.
     Notification,
-    /// An interrupt line.
+    /// A CNode; the slots of its capabilities are numbers.
+    CNode {
+        /// log2 of its slots.
+        size_bits: u8,
+    },
+    /// A page table; the slots of its capabilities are the numbers of its entries, and what they
+    /// designate are the tables of the next level or frames.
+    PageTable {
+        /// 0: a VSpace (`pgd`), 1: `pud`, 2: `pd`, 3: `pt`.
+        level: u8,
+    },
+    /// An ASID pool.
+    AsidPool,
+    /// A thread. Its capabilities have the slots `cspace`, `vspace`, `ipc_buffer_slot`,
+    /// `bound_notification` and `fault_ep_slot`.
+    Tcb(Tcb),
+    /// An interrupt line. Its capability `0`, if it has one, is the notification that it signals.
     Irq {
         /// Number at the interrupt controller.
         number: u32,
+        /// How the line tells; none: as the kernel finds it.
+        trigger: Option<Trigger>,
     },
     /// Memory that several guests have windows onto.
     Channel {
@@ -115,10 +136,72 @@ pub enum Kind<'a> {
         /// Its interrupt.
         irq: ObjectId,
     },
+    /// A program for seL4, given as an ELF file, that the root task starts beside the servers.
+    NativeTask(#[serde(borrow)] NativeTask<'a>),
     /// A process server.
     WasmServer(WasmServer),
     /// A guest.
     WasmGuest(#[serde(borrow)] WasmGuest<'a>),
+}
+
+/// A part of a file in a frame: `{offset len CDL_FrameFill_FileData "file" file_offset}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fill<'a> {
+    /// Bytes from the start of the frame.
+    pub offset: u32,
+    /// How many bytes; what the file has less stays zero.
+    pub len: u32,
+    /// Name of the file in the boot image.
+    pub file: &'a str,
+    /// Bytes from the start of the file.
+    pub file_offset: u64,
+}
+
+/// How an interrupt line tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trigger {
+    /// By a level, until it is handled.
+    Level,
+    /// By an edge.
+    Edge,
+}
+
+/// Parameters of a thread.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tcb {
+    /// Address of its IPC buffer, 0 if it has none.
+    pub addr: u64,
+    /// Where it starts.
+    pub ip: u64,
+    /// Its stack pointer.
+    pub sp: u64,
+    /// Its priority.
+    pub prio: u8,
+    /// The highest priority that it may give.
+    pub max_prio: u8,
+    /// Whether it runs at once.
+    pub resume: bool,
+    /// Capability pointer, in its own CSpace, of the endpoint for its faults; 0: the root task's.
+    pub fault_ep: u64,
+    /// Its first registers from x0 on.
+    pub init: Vec<u64, MAX_INIT>,
+}
+
+/// Parameters of a native task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NativeTask<'a> {
+    /// Name of its ELF file in the boot image.
+    pub program: &'a str,
+    /// Priority of its first thread, and the highest that it may give.
+    pub prio: u8,
+    /// Bytes of the first thread's stack.
+    pub stack: u32,
+    /// Bytes of heap.
+    pub heap: u32,
+    /// What happens when it faults.
+    pub restart: Restart,
+    /// Its arguments.
+    pub args: Vec<&'a str, MAX_STRINGS>,
 }
 
 /// Parameters of a process server.
@@ -179,79 +262,15 @@ pub struct WasmGuest<'a> {
     pub env: Vec<&'a str, MAX_STRINGS>,
 }
 
-/// One capability of an object.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Cap<'a> {
-    /// Name of the slot, as in `memory: ut_x`; a decimal number for a numeric slot.
-    pub slot: &'a str,
-    /// Line in the text, from 1.
-    pub line: u32,
-    /// The object that it designates.
-    pub target: ObjectId,
-    /// What it allows.
-    pub rights: Rights,
-    /// Badge, 0 if none.
-    pub badge: u64,
-}
-
-/// Rights of a capability, as the letters R, W, G and P of capDL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rights {
-    /// R
-    pub read: bool,
-    /// W
-    pub write: bool,
-    /// G (or X)
-    pub grant: bool,
-    /// P
-    pub grant_reply: bool,
-}
-
 /// Why a blob was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlobError {
-    /// Not a postcard message of this type.
+    /// Not a postcard message of this form.
     Undecodable,
-    /// [`Spec::magic`] differs.
+    /// [`MAGIC`] is missing.
     NotASpec,
-    /// [`Spec::version`] differs: the tool and this program are of different builds.
+    /// [`VERSION`] differs: the tool and this program are of different builds.
     OtherVersion(u32),
-}
-
-impl<'a> Spec<'a> {
-    /// Reads a blob; bytes after the message are ignored, since it is padded to whole pages.
-    ///
-    /// # Errors
-    /// See [`BlobError`].
-    pub fn read(bytes: &'a [u8]) -> Result<Self, BlobError> {
-        check_header(bytes)?;
-        take(bytes).map(|(spec, _)| spec)
-    }
-
-    /// The object with this id.
-    pub fn object(&self, id: ObjectId) -> Option<&Object<'a>> {
-        self.objects.get(usize::from(id.0))
-    }
-
-    /// Every object with its id.
-    pub fn iter(&self) -> impl Iterator<Item = (ObjectId, &Object<'a>)> {
-        self.objects
-            .iter()
-            .enumerate()
-            .map(|(i, o)| (ObjectId(i as u16), o))
-    }
-}
-
-/// Refuses what is no spec of this [`VERSION`], before the rest is decoded to nonsense.
-fn check_header(bytes: &[u8]) -> Result<(), BlobError> {
-    let (magic, rest) = take::<[u8; 4]>(bytes)?;
-    if magic != MAGIC {
-        return Err(BlobError::NotASpec);
-    }
-    match take::<u32>(rest)?.0 {
-        VERSION => Ok(()),
-        other => Err(BlobError::OtherVersion(other)),
-    }
 }
 
 /// Decodes the value that `bytes` start with; returns what is behind it as well.

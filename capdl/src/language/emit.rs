@@ -5,34 +5,28 @@ use super::model::{self, Object};
 use super::span::line;
 use crate::blob;
 
-/// Encodes a checked spec.
-///
-/// Written piece by piece, as [`blob::Reader`] reads it: a whole [`blob::Spec`] is larger than most
-/// stacks.
+/// Encodes a checked spec; none if it does not fit the blob's tables, which the checker has made sure of.
 pub fn emit(file: &str, text: &str, key: &[u8; 32], objects: &[Object]) -> Option<Vec<u8>> {
-    let count = u32::try_from(objects.len()).ok()?;
-    let head = (blob::MAGIC, blob::VERSION, file, key, count);
-    let mut bytes = postcard::to_extend(&head, Vec::new()).ok()?;
+    let mut writer = blob::Writer::new(file, key, objects.len())?;
     for object in objects {
-        bytes = postcard::to_extend(&lower(text, objects, object)?, bytes).ok()?;
+        let mut caps = Vec::new();
+        for cap in &object.caps {
+            caps.push(blob::Cap {
+                slot: &cap.slot,
+                line: line(text, cap.span.start),
+                target: object_id(objects, cap.target)?,
+                rights: cap.rights,
+                data: blob::CapData::None,
+            });
+        }
+        let place = (&*object.name, line(text, object.span.start));
+        writer.object(place, None, kind(objects, object)?, caps)?;
     }
-    Some(bytes)
+    Some(writer.finish())
 }
 
-/// One object; none if it does not fit the blob's tables, which the checker has made sure of.
-fn lower<'a>(text: &str, objects: &'a [Object], object: &'a Object) -> Option<blob::Object<'a>> {
-    let mut caps = heapless::Vec::new();
-    for cap in &object.caps {
-        let cap = blob::Cap {
-            slot: &cap.slot,
-            line: line(text, cap.span.start),
-            target: object_id(objects, cap.target)?,
-            rights: cap.rights,
-            badge: 0,
-        };
-        caps.push(cap).ok()?;
-    }
-    let kind = match &object.kind {
+fn kind<'a>(objects: &'a [Object], object: &'a Object) -> Option<blob::Kind<'a>> {
+    Some(match &object.kind {
         model::Kind::Untyped { bits, paddr } => blob::Kind::Untyped {
             size_bits: *bits,
             paddr: *paddr,
@@ -40,11 +34,13 @@ fn lower<'a>(text: &str, objects: &'a [Object], object: &'a Object) -> Option<bl
         model::Kind::Frame { bits, paddr } => blob::Kind::Frame {
             size_bits: *bits,
             paddr: *paddr,
+            fill: heapless::Vec::new(),
         },
         model::Kind::Endpoint => blob::Kind::Endpoint,
         model::Kind::Notification => blob::Kind::Notification,
         model::Kind::Irq { number } => blob::Kind::Irq {
             number: number.as_ref()?.value,
+            trigger: None,
         },
         model::Kind::Channel { bytes } => blob::Kind::Channel { bytes: bytes.value },
         model::Kind::Service => blob::Kind::Service,
@@ -72,12 +68,6 @@ fn lower<'a>(text: &str, objects: &'a [Object], object: &'a Object) -> Option<bl
             env: strings(&guest.env)?,
         }),
         model::Kind::Broken => return None,
-    };
-    Some(blob::Object {
-        name: &object.name,
-        line: line(text, object.span.start),
-        kind,
-        caps,
     })
 }
 

@@ -80,7 +80,7 @@ impl Description {
                     caps.push(Cap {
                         slot: name(cap.slot, cap.line)?,
                         target: cap.target,
-                        rights: rights_of(cap),
+                        rights: rights_of(&cap),
                     });
                 }
                 _ => {

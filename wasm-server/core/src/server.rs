@@ -362,7 +362,7 @@ fn make<P: Platform>(
     let place = format!("{}:{}: {}", spec.file, object.line, object.name);
     match object.kind {
         Kind::Channel { bytes } => {
-            let memory = object.caps.iter().find(|cap| cap.slot == "memory");
+            let memory = object.caps.slot("memory");
             let memory = memory.ok_or_else(|| format!("{place} has no memory"))?;
             let backing = platform
                 .make_region(memory.target, bytes)
