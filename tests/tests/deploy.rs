@@ -8,11 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
-use system_tests::build::{Build, Kernel};
-use system_tests::console::{Entry, entries};
+use system_tests::build::Build;
 use system_tests::devices::Devices;
 use system_tests::disks::make_file_system;
-use system_tests::machine::{Config, LIMIT, Machine};
+use system_tests::drill::Log;
+use system_tests::machine::Config;
 use system_tests::scratch::Scratch;
 use system_tests::spec;
 use wasm_archive::{Archive, Writer};
@@ -146,7 +146,6 @@ fn modules_are_loaded_from_a_disk_and_services_replaced() {
     };
     let disk = disk(&tool);
     let image = scratch.path("deploy.elf");
-    build.image(Kernel::Release, &spec::test_path("deploy.cdl"), &image);
     let config = Config {
         devices: Devices {
             disk: Some(disk.into()),
@@ -154,25 +153,10 @@ fn modules_are_loaded_from_a_disk_and_services_replaced() {
         },
         ..Config::default()
     };
-    let machine = Machine::boot(&image, config).expect("QEMU");
-    let is_end = |entry: &Entry<'_>| {
-        entry.guest == "deployer"
-            && (entry.text.starts_with("all scenarios, ") || entry.text.starts_with("failed: "))
-    };
-    let done = |text: &str| entries(text).find(is_end).map(drop);
-    let waited = machine.wait("the last scenario", LIMIT, done);
-    let text = machine.end();
-    assert!(waited.is_ok(), "{waited:?}\n{text}");
-
-    let verdict = |word: &str| {
-        entries(&text)
-            .filter(|entry| entry.guest == "deployer")
-            .filter_map(|entry| entry.text.strip_prefix(word)?.split([' ', ':']).next())
-            .collect::<Vec<_>>()
-    };
-    let (kept, broken) = (verdict("ok "), verdict("FAILED "));
-    assert!(broken.is_empty(), "{broken:?} failed:\n{text}");
-    assert_eq!(kept, PROMISES, "{text}");
+    let spec = spec::test_path("deploy.cdl");
+    let log = Log::of("deployer", &build, (&spec, &image), config);
+    log.assert_kept(PROMISES);
+    let text = log.text();
     for said in [
         "a module was not loaded: module service: ",
         "a module was not loaded: module imports a b, which is no hostcall",

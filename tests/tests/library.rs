@@ -5,9 +5,10 @@
 
 use std::sync::OnceLock;
 
-use system_tests::build::{Build, Kernel};
-use system_tests::console::{Entry, Level, entries};
-use system_tests::machine::{Config, LIMIT, Machine, MachineError};
+use system_tests::build::Build;
+use system_tests::console::{Entry, Level};
+use system_tests::drill::Log;
+use system_tests::machine::Config;
 use system_tests::scratch::Scratch;
 use system_tests::spec;
 
@@ -41,53 +42,25 @@ const PROMISES: &[&str] = &[
 ];
 
 /// What was printed until the guest said that it is done.
-fn log() -> &'static str {
-    static LOG: OnceLock<String> = OnceLock::new();
-    LOG.get_or_init(|| match run() {
-        Ok(text) => text,
-        Err((error, text)) => format!("{error}\n{text}"),
+fn log() -> &'static Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let scratch = Scratch::new();
+        let build = Build::from_env().with_archive_of(&scratch, &["library"]);
+        let image = scratch.path("library.elf");
+        // Times are instructions then.
+        let config = Config {
+            counted: true,
+            ..Config::default()
+        };
+        let spec = spec::test_path("library.cdl");
+        Log::of("library", &build, (&spec, &image), config)
     })
-}
-
-fn run() -> Result<String, (MachineError, String)> {
-    let scratch = Scratch::new();
-    let build = Build::from_env().with_archive_of(&scratch, &["library"]);
-    let image = scratch.path("library.elf");
-    build.image(Kernel::Release, &spec::test_path("library.cdl"), &image);
-    let config = Config {
-        counted: true,
-        ..Config::default()
-    };
-    let machine = Machine::boot(&image, config).map_err(|e| (e, String::new()))?;
-    let is_end = |entry: &Entry<'_>| {
-        entry.guest == "library"
-            && (entry.text.starts_with("all scenarios, ") || entry.text.starts_with("failed: "))
-    };
-    let done = |text: &str| entries(text).find(is_end).map(drop);
-    match machine.wait("the last scenario", LIMIT, done) {
-        Ok(()) => Ok(machine.end()),
-        Err(error) => Err((error, machine.end())),
-    }
-}
-
-/// The lines of a guest.
-fn lines(guest: &str) -> Vec<Entry<'static>> {
-    entries(log())
-        .filter(|entry| entry.guest == guest)
-        .collect()
 }
 
 #[test]
 fn every_promise_holds() {
-    let verdict = |word: &str| {
-        lines("library")
-            .iter()
-            .filter_map(|entry| entry.text.strip_prefix(word)?.split([' ', ':']).next())
-            .collect::<Vec<_>>()
-    };
-    let (kept, broken) = (verdict("ok "), verdict("FAILED "));
-    assert!(broken.is_empty(), "{broken:?} failed:\n{}", log());
-    assert_eq!(kept, PROMISES, "{}", log());
+    log().assert_kept(PROMISES);
 }
 
 /// The server writes what a guest fails with, whatever else does.
@@ -102,9 +75,9 @@ fn what_guests_fail_with_is_in_the_log() {
         "two, at ",
         "cannot sleep: busy",
     ] {
-        let mut lines = lines("peer").into_iter();
+        let mut lines = log().lines("peer");
         let found = lines.any(|entry| entry.level == Level::Error && entry.text.contains(text));
-        assert!(found, "nobody says {text:?}:\n{}", log());
+        assert!(found, "nobody says {text:?}:\n{}", log().text());
     }
 }
 
@@ -120,31 +93,36 @@ fn lines_are_those_that_are_wanted() {
         ("much", 3),
         ("unset", 3),
     ] {
-        let said: Vec<_> = lines(guest)
-            .into_iter()
+        let said: Vec<_> = log()
+            .lines(guest)
             .filter(|entry| entry.text.contains("said at level "))
             .map(|entry| entry.level)
             .collect();
         let all = [Level::Error, Level::Warning, Level::Info, Level::Debug];
-        assert_eq!(said, all[..wanted], "{guest}:\n{}", log());
+        assert_eq!(said, all[..wanted], "{guest}:\n{}", log().text());
     }
     let complains = |entry: &Entry<'_>| entry.text.contains("LOG is none of");
-    assert!(lines("much").iter().any(complains), "{}", log());
+    assert!(
+        log().lines("much").any(|entry| complains(&entry)),
+        "{}",
+        log().text()
+    );
 }
 
 /// A line that the sink refuses goes to the server; one that it takes does not.
 #[test]
 fn a_sink_gets_the_lines_and_the_server_those_that_it_refuses() {
-    let said = |text: &str| lines("peer").iter().any(|entry| entry.text.contains(text));
-    assert!(said("this one is for the server"), "{}", log());
-    assert!(!said("one;"), "{}", log());
+    let said = |text: &str| log().lines("peer").any(|entry| entry.text.contains(text));
+    assert!(said("this one is for the server"), "{}", log().text());
+    assert!(!said("one;"), "{}", log().text());
 }
 
 #[test]
 fn the_server_does_not_panic() {
     let bad = ["panicked", "faults", "faulted", "starts again"];
     let bad = log()
+        .text()
         .lines()
         .find(|line| bad.iter().any(|text| line.contains(text)));
-    assert_eq!(bad, None, "{}", log());
+    assert_eq!(bad, None, "{}", log().text());
 }

@@ -7,12 +7,11 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use files::{DIRECTORIES, Numbers, PROGRESS, World};
-use fs_ext4::{Disk as _, FileSystem, Ino, Options};
+use fs_ext4::{Disk as _, FileSystem, Ino, Options, ram::RamDisk};
 use system_tests::disks::{
     Disk, Record, Step, check_file_system, make_file_system, replay_journal,
 };
 use system_tests::machine::SECONDS;
-use system_tests::ram::RamDisk;
 use system_tests::scratch::Scratch;
 
 use crate::{boot, plays};

@@ -41,6 +41,8 @@ mod names;
 mod node;
 mod oldmap;
 mod orphans;
+#[cfg(feature = "ram")]
+pub mod ram;
 mod rename;
 mod store;
 #[cfg(test)]

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! A disk in memory, a client with a buffer, and what they need.
+//! A file system in memory, a client with a buffer, and what they need.
 
-use alloc::{rc::Rc, string::String, vec, vec::Vec};
-use core::cell::RefCell;
+use alloc::{string::String, vec, vec::Vec};
 use std::{
     fs,
     path::PathBuf,
@@ -13,84 +12,12 @@ use std::{
 use atoll_abi::fs::{
     Answer, Buffer, Create, Error, Listing, Node, Path, Place, Reply, Request, Rights, VERSION,
 };
-use fs_ext4::{Disk, DiskError, FileSystem, Memory, Options, SECTOR};
+use fs_ext4::{
+    FileSystem, Memory, Options,
+    ram::{Bytes, RamDisk},
+};
 
 use crate::{Refusal, Session, config::Config};
-
-#[derive(Clone)]
-pub struct Bytes(pub Rc<RefCell<Vec<u8>>>);
-
-impl Memory for Bytes {
-    fn len(&self) -> u32 {
-        self.0.borrow().len() as u32
-    }
-
-    fn put(&self, at: u32, bytes: &[u8]) -> Option<()> {
-        let mut memory = self.0.borrow_mut();
-        let place = memory.get_mut(at as usize..)?.get_mut(..bytes.len())?;
-        place.copy_from_slice(bytes);
-        Some(())
-    }
-
-    fn get(&self, at: u32, bytes: &mut [u8]) -> Option<()> {
-        let memory = self.0.borrow();
-        bytes.copy_from_slice(memory.get(at as usize..)?.get(..bytes.len())?);
-        Some(())
-    }
-}
-
-pub struct RamDisk(pub Vec<u8>);
-
-impl RamDisk {
-    fn place(&mut self, sector: u64, len: usize) -> Result<&mut [u8], DiskError> {
-        let begin = sector as usize * SECTOR;
-        self.0
-            .get_mut(begin..begin + len)
-            .ok_or(DiskError::OutOfRange)
-    }
-}
-
-impl Disk for RamDisk {
-    type Memory = Bytes;
-
-    fn sectors(&self) -> u64 {
-        (self.0.len() / SECTOR) as u64
-    }
-
-    fn is_read_only(&self) -> bool {
-        false
-    }
-
-    fn read(&mut self, sector: u64, into: &mut [u8]) -> Result<(), DiskError> {
-        into.copy_from_slice(self.place(sector, into.len())?);
-        Ok(())
-    }
-
-    fn write(&mut self, sector: u64, from: &[u8]) -> Result<(), DiskError> {
-        self.place(sector, from.len())?.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn read_to(&mut self, sector: u64, memory: &Bytes, at: u32, len: u32) -> Result<(), DiskError> {
-        let bytes = self.place(sector, len as usize)?;
-        memory.put(at, bytes).ok_or(DiskError::Memory)
-    }
-
-    fn write_from(
-        &mut self,
-        sector: u64,
-        memory: &Bytes,
-        at: u32,
-        len: u32,
-    ) -> Result<(), DiskError> {
-        let bytes = self.place(sector, len as usize)?;
-        memory.get(at, bytes).ok_or(DiskError::Memory)
-    }
-
-    fn flush(&mut self) -> Result<(), DiskError> {
-        Ok(())
-    }
-}
 
 /// A file system of 8 MiB.
 pub fn file_system() -> FileSystem<RamDisk> {
@@ -135,7 +62,7 @@ impl Client {
         let config = Config::parse(args.iter().copied()).unwrap();
         let mut client = Self {
             session: Session::new(&config.clients[0]),
-            memory: Bytes(Rc::new(RefCell::new(vec![0; 64 << 10]))),
+            memory: Bytes::zeroed(64 << 10),
         };
         let hello = Request::Hello { version: VERSION };
         assert!(client.ask(fs, &hello).is_ok());

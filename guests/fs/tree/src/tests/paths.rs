@@ -4,10 +4,10 @@
 use alloc::{format, string::String, vec::Vec};
 
 use atoll_abi::fs::{Create, Error, Kind, Node, Reply, Request, Rights};
-use fs_ext4::{FileSystem, New};
+use fs_ext4::{FileSystem, New, ram::RamDisk};
 use proptest::prelude::*;
 
-use super::machine::{Client, RamDisk, file_system, way};
+use super::machine::{Client, file_system, way};
 
 /// `/secret` beside the client's `/home`, which has `a/b/c`, a file in each, and links all over the place.
 fn home() -> (FileSystem<RamDisk>, Client, Node) {

@@ -6,9 +6,9 @@ use alloc::{format, string::String, vec, vec::Vec};
 use atoll_abi::fs::{
     Buffer, Create, Error, MAX_PATH, Node, Place, Reply, Request, Rights, VERSION,
 };
-use fs_ext4::{FileSystem, Memory as _, New};
+use fs_ext4::{FileSystem, Memory as _, New, ram::RamDisk};
 
-use super::machine::{Client, RamDisk, file_system, place, way};
+use super::machine::{Client, file_system, place, way};
 use crate::Refusal;
 
 fn everything() -> (FileSystem<RamDisk>, Client, Node) {
