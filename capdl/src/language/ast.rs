@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What is written, before anybody asks what it means.
 
+use super::diagnostic::Diagnostic;
 use super::span::{Span, Spanned};
 
 /// A spec.
@@ -10,6 +11,8 @@ pub struct File {
     pub arch: Spanned<String>,
     /// The sections, in their order.
     pub sections: Vec<Section>,
+    /// What upstream's parser and its manual read differently: it was read as the parser does.
+    pub doubts: Vec<Diagnostic>,
 }
 
 /// A section.
@@ -21,10 +24,10 @@ pub enum Section {
     Caps(Vec<CapDecl>),
     /// `irq maps { … }`
     IrqMaps(Vec<IrqMapping>),
-    /// `cdt { … }`; only its place is kept.
-    Cdt(Span),
-    /// `domains { … }`; only its place is kept.
-    Domains(Span),
+    /// `cdt { … }`: which capabilities derive from which.
+    Cdt(Cdt),
+    /// `domains { … }`: when which domain runs.
+    Domains(Domains),
 }
 
 /// A name, perhaps of an array or of some of its elements.
@@ -59,9 +62,25 @@ pub struct ObjectDecl {
     /// The parameters.
     pub params: Vec<Param>,
     /// The braces of an untyped that covers other objects.
-    pub covers: Option<Span>,
-    /// The objects declared in those braces.
-    pub covered: Vec<ObjectDecl>,
+    pub covers: Option<Covers>,
+}
+
+/// `{ objects, names of objects }`
+#[derive(Clone, Debug)]
+pub struct Covers {
+    /// What is in them, in its order.
+    pub objects: Vec<Covered>,
+    /// The braces and what is between them.
+    pub span: Span,
+}
+
+/// An object that an untyped covers.
+#[derive(Clone, Debug)]
+pub enum Covered {
+    /// One that is declared here.
+    Decl(ObjectDecl),
+    /// One that is declared elsewhere.
+    Ref(NameRef),
 }
 
 /// A parameter of an object or capability.
@@ -82,8 +101,10 @@ pub enum ParamKind {
     Quantity(Quantity),
     /// `name: value`
     Named(Spanned<String>, Value),
-    /// `RW`, `cached`
+    /// `RW`, `cached`; rights that are written apart, `R W`, are put together.
     Flag(String),
+    /// `0:3.1`: bus, device and function on PCI.
+    Pci([u64; 3]),
 }
 
 /// A number, perhaps with a unit.
@@ -117,10 +138,12 @@ pub enum ValueKind {
     Sum(NameRef, Spanned<u64>),
     /// `[a, b]`
     List(Vec<Value>),
-    /// `(a, b)`; only its place is kept.
-    Tuple,
-    /// `{a b}`; only its place is kept.
-    Record,
+    /// `(a, b)`
+    Tuple(Vec<Value>),
+    /// `{a b}`
+    Record(Vec<Value>),
+    /// `1..3`
+    Range(Range),
 }
 
 /// A declaration in a `caps` section.
@@ -128,8 +151,49 @@ pub enum ValueKind {
 pub enum CapDecl {
     /// `owner { caps }`
     Holder(NameRef, Vec<CapEntry>),
-    /// `name = (owner, slot)`; only its place is kept.
-    Name(Span),
+    /// `name = (owner, slot)`
+    Name(CapName),
+}
+
+/// A name for the capability in a slot.
+#[derive(Clone, Debug)]
+pub struct CapName {
+    /// The name.
+    pub name: Spanned<String>,
+    /// The slot.
+    pub place: Place,
+    /// All of it.
+    pub span: Span,
+}
+
+/// `(owner, slot)`
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The object that has the slot.
+    pub owner: NameRef,
+    /// The slot.
+    pub slot: Spanned<Slot>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// A capability, wherever it is.
+#[derive(Clone, Debug)]
+pub enum CapRef {
+    /// By its place.
+    Place(Place),
+    /// By its name.
+    Name(NameRef),
+}
+
+impl CapRef {
+    /// All of it.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Place(place) => place.span,
+            Self::Name(name) => name.span,
+        }
+    }
 }
 
 /// A capability.
@@ -145,8 +209,17 @@ pub struct CapEntry {
     pub copy: bool,
     /// Its parameters.
     pub params: Vec<Param>,
-    /// `- child_of parent`; only its place is kept.
-    pub parent: Option<Span>,
+    /// `- child_of parent`
+    pub parent: Option<Parent>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// `- child_of of`
+#[derive(Clone, Debug)]
+pub struct Parent {
+    /// The capability that it derives from.
+    pub of: CapRef,
     /// All of it.
     pub span: Span,
 }
@@ -167,4 +240,55 @@ pub struct IrqMapping {
     pub number: Option<Spanned<u64>>,
     /// The object.
     pub irq: NameRef,
+}
+
+/// A `cdt` section.
+#[derive(Clone, Debug)]
+pub struct Cdt {
+    /// What is in it.
+    pub trees: Vec<Derivation>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// `cap { caps that derive from it }`
+#[derive(Clone, Debug)]
+pub struct Derivation {
+    /// The capability.
+    pub cap: CapRef,
+    /// What derives from it; none: there are no braces.
+    pub children: Option<Vec<Derivation>>,
+}
+
+/// A `domains` section.
+#[derive(Clone, Debug)]
+pub struct Domains {
+    /// What is in it.
+    pub items: Vec<DomainItem>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// Something in a `domains` section.
+#[derive(Clone, Debug)]
+pub enum DomainItem {
+    /// `schedule: [(0, 10 us), …]`
+    Schedule(Vec<Turn>),
+    /// `index_shift: 1`
+    IndexShift(Spanned<u64>),
+    /// `domain_set_start: 3`; none: `no_start`.
+    SetStart(Option<Spanned<u64>>),
+}
+
+/// `(domain, duration unit)`
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The domain that runs.
+    pub domain: Spanned<u64>,
+    /// For how long.
+    pub duration: Spanned<u64>,
+    /// The unit, `ticks` or `us`; none: ticks.
+    pub unit: Option<Spanned<String>>,
+    /// All of it.
+    pub span: Span,
 }

@@ -4,7 +4,7 @@
 //! It is seL4's capDL, with object types for process servers and guests. `capdl/README.md` describes
 //! it; `capdl/fixtures/` shows what is accepted and what is said about what is not.
 
-mod ast;
+pub mod ast;
 mod check;
 mod diagnostic;
 mod emit;
@@ -14,6 +14,7 @@ mod parser;
 mod span;
 
 pub use diagnostic::{Diagnostic, Report};
+pub use parser::parse;
 pub use span::{Span, Spanned, line};
 
 /// What a spec is compared with.
@@ -51,7 +52,7 @@ pub struct Import {
 /// Everything that is wrong with it.
 pub fn check(file: &str, text: &str, options: &Options<'_>) -> Result<Vec<model::Object>, Report> {
     let report = |diagnostics| Report::new(file, text, diagnostics);
-    let parsed = parser::parse(text).map_err(|diagnostic| report(vec![diagnostic]))?;
+    let parsed = parse(text).map_err(|diagnostic| report(vec![diagnostic]))?;
     check::check(&parsed, options).map_err(report)
 }
 
@@ -69,7 +70,7 @@ pub fn compile(
     archive_key: &[u8; 32],
 ) -> Result<Vec<u8>, Report> {
     let report = |diagnostics| Report::new(file, text, diagnostics);
-    let parsed = parser::parse(text).map_err(|diagnostic| report(vec![diagnostic]))?;
+    let parsed = parse(text).map_err(|diagnostic| report(vec![diagnostic]))?;
     let objects = check::check(&parsed, options).map_err(report)?;
     emit::emit(file, text, archive_key, &objects).ok_or_else(|| {
         let message = "this system is too large for the compiled form";

@@ -18,9 +18,9 @@ impl<'a> Checker<'a> {
     pub(super) fn caps(&mut self, decl: &'a CapDecl) {
         let (name, entries) = match decl {
             CapDecl::Holder(name, entries) => (name, entries),
-            CapDecl::Name(span) => {
+            CapDecl::Name(name) => {
                 let message = "names for capabilities are not supported yet";
-                self.push(Diagnostic::new(*span, message, "remove the name"));
+                self.push(Diagnostic::new(name.span, message, "remove the name"));
                 return;
             }
         };
@@ -75,7 +75,8 @@ impl<'a> Checker<'a> {
             Some((name.span, "names for capabilities are", "remove the name"))
         } else {
             let help = "remove it: every capability derives from the root task's";
-            entry.parent.map(|span| (span, "`child_of` is", help))
+            let parent = entry.parent.as_ref();
+            parent.map(|parent| (parent.span, "`child_of` is", help))
         };
         if let Some((span, what, help)) = unsupported {
             let message = format!("{what} not supported yet");

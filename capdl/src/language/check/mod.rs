@@ -16,7 +16,7 @@ mod rules;
 use std::collections::BTreeMap;
 
 use super::Options;
-use super::ast::{File, Section};
+use super::ast::{Cdt, Domains, File, Section};
 use super::diagnostic::Diagnostic;
 use super::model::Object;
 use super::span::Span;
@@ -30,17 +30,20 @@ const FOREIGN_ARCHITECTURES: [&str; 5] = ["ia32", "arm11", "x86_64", "aarch32", 
 /// # Errors
 /// Everything that is wrong with it.
 pub fn check(file: &File, options: &Options<'_>) -> Result<Vec<Object>, Vec<Diagnostic>> {
-    let mut checker = Checker::default();
+    let mut checker = Checker {
+        diagnostics: file.doubts.clone(),
+        ..Checker::default()
+    };
     checker.architecture(file);
     // Sections may repeat and stand in any order, so all objects come first.
     for section in &file.sections {
         match section {
             Section::Objects(decls) => decls.iter().for_each(|decl| checker.declare(decl)),
-            Section::Cdt(span) => {
+            Section::Cdt(Cdt { span, .. }) => {
                 let help = "remove it: every capability derives from the root task's";
                 checker.unsupported(*span, "cdt", help);
             }
-            Section::Domains(span) => {
+            Section::Domains(Domains { span, .. }) => {
                 let help = "remove it: who runs is decided by priorities, `prio: 100`";
                 checker.unsupported(*span, "domains", help);
             }

@@ -6,7 +6,7 @@ use super::kinds::{FOREIGN_KINDS, KINDS, KindInfo, PLANNED_KINDS, PLANNED_OBJECT
 use super::params::Params;
 use super::{Checker, Named};
 use crate::blob::{Group, Limits, MAX_OBJECTS, MAX_STRINGS, Restart, Start};
-use crate::language::ast::{NameRef, ObjectDecl};
+use crate::language::ast::{Covered, NameRef, ObjectDecl};
 use crate::language::diagnostic::{Diagnostic, nearest};
 use crate::language::model::{Guest, Kind, Object, Server};
 use crate::language::span::{Span, Spanned};
@@ -58,15 +58,17 @@ impl<'a> Checker<'a> {
     pub(super) fn declare(&mut self, decl: &'a ObjectDecl) {
         let inside = match &decl.path[..] {
             [untyped, _, ..] => Some(untyped.span),
-            _ => decl.covers,
+            _ => decl.covers.as_ref().map(|covers| covers.span),
         };
         if let Some(span) = inside {
             let message = "objects inside untypeds are not supported yet";
             let help = "declare the object by itself, and give it an untyped under `caps`";
             self.push(Diagnostic::new(span, message, help));
         }
-        for inner in &decl.covered {
-            self.declare(inner);
+        for inner in decl.covers.iter().flat_map(|covers| &covers.objects) {
+            if let Covered::Decl(inner) = inner {
+                self.declare(inner);
+            }
         }
         let Some(name) = decl.path.last() else { return };
         let text = &*name.name.value;

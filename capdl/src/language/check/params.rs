@@ -40,14 +40,14 @@ impl<'a, 'c> Params<'a, 'c> {
             let name = match &param.kind {
                 ParamKind::Named(name, _) => &*name.value,
                 ParamKind::Flag(name) => name,
-                ParamKind::Bits(_) | ParamKind::Quantity(_)
+                ParamKind::Bits(_) | ParamKind::Quantity(_) | ParamKind::Pci(_)
                     if kind.positional == Positional::None =>
                 {
                     let message = format!("`{}` has no size", kind.name);
                     diagnostics.push(Diagnostic::new(param.span, message, known(kind)));
                     continue;
                 }
-                ParamKind::Bits(_) | ParamKind::Quantity(_) => {
+                ParamKind::Bits(_) | ParamKind::Quantity(_) | ParamKind::Pci(_) => {
                     if let Some(first) = positional {
                         let message = "this object has two sizes";
                         let twice = Diagnostic::new(param.span, message, ONE_OF_THEM);

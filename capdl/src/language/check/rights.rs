@@ -103,7 +103,7 @@ impl Checker<'_> {
         let name = match &param.kind {
             ParamKind::Named(name, _) => &*name.value,
             ParamKind::Flag(name) => name,
-            ParamKind::Bits(_) | ParamKind::Quantity(_) => "",
+            ParamKind::Bits(_) | ParamKind::Quantity(_) | ParamKind::Pci(_) => "",
         };
         let letters = "the rights are R (read), W (write) and G (grant), as in `(RW)`";
         let (message, help) = if name == "badge" {

@@ -3,7 +3,7 @@
 
 use super::Parsed;
 use super::cursor::Parser;
-use crate::language::ast::{CapDecl, CapEntry, IrqMapping, Slot};
+use crate::language::ast::{CapDecl, CapEntry, CapName, CapRef, IrqMapping, Parent, Place, Slot};
 use crate::language::lexer::TokenKind;
 use crate::language::span::Spanned;
 
@@ -27,9 +27,11 @@ impl Parser {
         let mut decls = Vec::new();
         while let TokenKind::Name(_) = self.peek() {
             let holder = self.name_ref("a name", SECTION)?;
-            if self.take('=') {
-                self.slot_ref()?;
-                decls.push(CapDecl::Name(holder.span.to(self.last_span())));
+            if holder.ranges.is_none() && self.take('=') {
+                let place = self.place()?;
+                let span = holder.span.to(place.span);
+                let name = holder.name;
+                decls.push(CapDecl::Name(CapName { name, place, span }));
                 continue;
             }
             let opened = self.span();
@@ -83,21 +85,7 @@ impl Parser {
             )?;
         }
         let params = self.params()?;
-        let parent = self.span();
-        let parent = if self.take('-') {
-            if !self.is_word("child_of") {
-                return Err(self.expected("`child_of`", PARENT));
-            }
-            self.advance();
-            if self.is_punctuation(0, '(') {
-                self.slot_ref()?;
-            } else {
-                self.name_ref("the name of a capability", PARENT)?;
-            }
-            Some(parent.to(self.last_span()))
-        } else {
-            None
-        };
+        let parent = self.parent()?;
         Ok(CapEntry {
             slot,
             name,
@@ -109,17 +97,45 @@ impl Parser {
         })
     }
 
-    /// `(object, slot)`
-    fn slot_ref(&mut self) -> Parsed<()> {
-        self.expect('(', SLOT)?;
-        self.name_ref("the name of an object", SLOT)?;
-        self.expect(',', SLOT)?;
-        match self.peek() {
-            TokenKind::Name(_) | TokenKind::Number(_) => self.advance(),
-            _ => return Err(self.expected("a slot", SLOT)),
+    /// `- child_of parent`, or nothing.
+    fn parent(&mut self) -> Parsed<Option<Parent>> {
+        let start = self.span();
+        if !self.take('-') {
+            return Ok(None);
         }
-        self.expect(')', SLOT)?;
-        Ok(())
+        if !self.is_word("child_of") {
+            return Err(self.expected("`child_of`", PARENT));
+        }
+        self.advance();
+        let of = self.cap_ref(PARENT)?;
+        let span = start.to(of.span());
+        Ok(Some(Parent { of, span }))
+    }
+
+    /// `(object, slot)` or `name`
+    pub(super) fn cap_ref(&mut self, form: &str) -> Parsed<CapRef> {
+        if self.is_punctuation(0, '(') {
+            self.place().map(CapRef::Place)
+        } else {
+            self.name_ref("the name of a capability", form)
+                .map(CapRef::Name)
+        }
+    }
+
+    /// `(object, slot)`
+    fn place(&mut self) -> Parsed<Place> {
+        let opened = self.expect('(', SLOT)?;
+        let owner = self.name_ref("the name of an object", SLOT)?;
+        self.expect(',', SLOT)?;
+        let slot = match self.peek().clone() {
+            TokenKind::Name(name) => Slot::Name(name),
+            TokenKind::Number(number) => Slot::Number(number),
+            _ => return Err(self.expected("a slot", SLOT)),
+        };
+        let slot = Spanned::new(slot, self.span());
+        self.advance();
+        let span = opened.to(self.expect(')', SLOT)?);
+        Ok(Place { owner, slot, span })
     }
 
     /// `{ numbers and interrupts }`
@@ -128,9 +144,8 @@ impl Parser {
         let mut mappings = Vec::new();
         while let TokenKind::Name(_) | TokenKind::Number(_) = self.peek() {
             let number = match *self.peek() {
-                TokenKind::Number(number) => {
-                    let number = Spanned::new(number, self.span());
-                    self.advance();
+                TokenKind::Number(_) => {
+                    let number = self.number("a number", IRQ_MAPS)?;
                     self.expect(':', IRQ_MAPS)?;
                     Some(number)
                 }

@@ -61,6 +61,11 @@ impl Parser {
         matches!(self.peek(), TokenKind::Name(name) if name == wanted)
     }
 
+    /// Whether a number is next that starts a range.
+    pub(super) fn is_range(&self) -> bool {
+        self.look(1).kind == TokenKind::Range
+    }
+
     /// Takes the punctuation if it is next.
     pub(super) fn take(&mut self, wanted: char) -> bool {
         let found = self.is_punctuation(0, wanted);
@@ -127,6 +132,21 @@ impl Parser {
         let parsed = parser(self);
         self.depth -= 1;
         parsed
+    }
+
+    /// Whether the token before the next one is this punctuation.
+    pub(super) fn is_behind(&self, wanted: char) -> bool {
+        self.tokens[self.at.saturating_sub(1)].kind == TokenKind::Punctuation(wanted)
+    }
+
+    /// A number that must be next; `what` it is.
+    pub(super) fn number(&mut self, what: &str, form: &str) -> Parsed<Spanned<u64>> {
+        let TokenKind::Number(number) = *self.peek() else {
+            return Err(self.expected(what, form));
+        };
+        let number = Spanned::new(number, self.span());
+        self.advance();
+        Ok(number)
     }
 
     /// A name that must be next; `what` it is the name of.

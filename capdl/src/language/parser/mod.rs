@@ -2,11 +2,13 @@
 //! Tokens to syntax tree, for all of capDL's grammar and what is added to it.
 //!
 //! Recursive descent, one file for each part of the grammar: this one has the sections of a spec,
-//! [`objects`] and [`caps`] what is in them, [`values`] parameters, [`names`] references. Each
+//! [`objects`], [`caps`], [`cdt`] and [`domains`] what is in them, [`values`] parameters, [`names`] references. Each
 //! method of [`Parser`] starts at its part's first token and ends behind the last.
 
 mod caps;
+mod cdt;
 mod cursor;
+mod domains;
 mod names;
 mod objects;
 #[cfg(test)]
@@ -15,7 +17,7 @@ mod values;
 
 use super::ast::{File, Section};
 use super::diagnostic::{Diagnostic, nearest};
-use super::lexer::{TokenKind, tokens};
+use super::lexer::{Lexed, TokenKind, lex};
 use cursor::Parser;
 
 type Parsed<T> = Result<T, Diagnostic>;
@@ -27,7 +29,10 @@ const SECTIONS: [&str; 5] = ["objects", "caps", "irq", "cdt", "domains"];
 /// # Errors
 /// The first place that does not fit the grammar.
 pub fn parse(text: &str) -> Parsed<File> {
-    Parser::new(tokens(text)?).file()
+    let Lexed { tokens, doubts, .. } = lex(text)?;
+    let mut file = Parser::new(tokens).file()?;
+    file.doubts = doubts;
+    Ok(file)
 }
 
 impl Parser {
@@ -42,7 +47,11 @@ impl Parser {
         while *self.peek() != TokenKind::End {
             sections.push(self.section()?);
         }
-        Ok(File { arch, sections })
+        Ok(File {
+            arch,
+            sections,
+            doubts: Vec::new(),
+        })
     }
 
     fn section(&mut self) -> Parsed<Section> {
@@ -68,15 +77,13 @@ impl Parser {
                 self.advance();
                 self.irq_maps().map(Section::IrqMaps)
             }
-            "cdt" | "domains" => {
+            "cdt" => {
                 self.advance();
-                self.skip_braces()?;
-                let span = start.to(self.last_span());
-                Ok(if keyword == "cdt" {
-                    Section::Cdt(span)
-                } else {
-                    Section::Domains(span)
-                })
+                self.cdt(start).map(Section::Cdt)
+            }
+            "domains" => {
+                self.advance();
+                self.domains(start).map(Section::Domains)
             }
             _ => {
                 let help = "the sections are `objects`, `caps`, `irq maps`, `cdt` and `domains`";
@@ -84,24 +91,5 @@ impl Parser {
                 Err(error.suggest(nearest(&keyword, SECTIONS)))
             }
         }
-    }
-
-    /// Everything up to the brace that closes the next one.
-    fn skip_braces(&mut self) -> Parsed<()> {
-        let opened = self.expect('{', "what is in a section stands in braces")?;
-        let mut depth = 1usize;
-        while depth > 0 {
-            match self.peek() {
-                TokenKind::Punctuation('{') => depth += 1,
-                TokenKind::Punctuation('}') => depth -= 1,
-                TokenKind::End => {
-                    let error = self.expected("`}`", "each `{` needs its own `}`");
-                    return Err(error.other(opened, "opened here"));
-                }
-                _ => {}
-            }
-            self.advance();
-        }
-        Ok(())
     }
 }

@@ -41,7 +41,7 @@ impl Parser {
     }
 
     /// `1`, `1..3`, `1..`, `..3`
-    fn range(&mut self) -> Parsed<Range> {
+    pub(super) fn range(&mut self) -> Parsed<Range> {
         let start = self.span();
         let number = |parser: &mut Self| match *parser.peek() {
             TokenKind::Number(number) => {

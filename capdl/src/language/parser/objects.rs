@@ -3,7 +3,7 @@
 
 use super::Parsed;
 use super::cursor::Parser;
-use crate::language::ast::{NameRef, ObjectDecl};
+use crate::language::ast::{Covered, Covers, NameRef, ObjectDecl};
 use crate::language::lexer::TokenKind;
 
 /// How an object is written.
@@ -36,36 +36,36 @@ impl Parser {
         self.expect('=', OBJECT)?;
         let kind = self.name("an object type", OBJECT)?;
         let params = self.params()?;
-        let opened = self.span();
-        let (covers, covered) = if self.is_punctuation(0, '{') {
-            let covered = self.nested(Self::covered)?;
-            (Some(opened.to(self.last_span())), covered)
+        let covers = if self.is_punctuation(0, '{') {
+            Some(self.nested(Self::covers)?)
         } else {
-            (None, Vec::new())
+            None
         };
         Ok(ObjectDecl {
             path,
             kind,
             params,
             covers,
-            covered,
         })
     }
 
-    /// Objects declared in braces; those declared elsewhere and only named here are skipped.
-    fn covered(&mut self) -> Parsed<Vec<ObjectDecl>> {
+    /// Objects declared in braces, and names of objects declared elsewhere.
+    fn covers(&mut self) -> Parsed<Covers> {
         let opened = self.expect('{', COVERED)?;
-        let mut covered = Vec::new();
+        let mut objects = Vec::new();
         while let TokenKind::Name(_) = self.peek() {
-            let path = self.path(OBJECT)?;
-            if self.is_punctuation(0, '=') {
-                covered.push(self.object(path)?);
-            } else if path.len() > 1 {
-                return Err(self.expected("`=`", OBJECT));
-            }
+            let mut path = self.path(OBJECT)?;
+            let reference = !self.is_punctuation(0, '=') && path.len() == 1;
+            objects.push(match path.pop() {
+                Some(name) if reference => Covered::Ref(name),
+                last => {
+                    path.extend(last);
+                    Covered::Decl(self.object(path)?)
+                }
+            });
             self.take(',');
         }
-        self.close('}', opened, "an object", COVERED)?;
-        Ok(covered)
+        let span = opened.to(self.close('}', opened, "an object", COVERED)?);
+        Ok(Covers { objects, span })
     }
 }

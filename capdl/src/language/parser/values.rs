@@ -3,7 +3,7 @@
 
 use super::Parsed;
 use super::cursor::Parser;
-use crate::language::ast::{Param, ParamKind, Quantity, Value, ValueKind};
+use crate::language::ast::{NameRef, Param, ParamKind, Quantity, Value, ValueKind};
 use crate::language::lexer::TokenKind;
 use crate::language::span::Spanned;
 
@@ -13,6 +13,8 @@ const PARAMS: &str =
 /// What values there are.
 const VALUE: &str =
     "values are numbers (`100`, `64k`), strings (`\"…\"`), names, and lists of them (`[a, b]`)";
+/// How a device on PCI is written.
+const PCI: &str = "a device on PCI is written `bus:device.function`, as in `0:3.1`";
 /// How a place in an object is written.
 const SUM: &str = "a place in an object is written `name + 0x200`";
 
@@ -26,10 +28,6 @@ impl Parser {
         }
         while !self.is_punctuation(0, ')') {
             params.push(self.param()?);
-            // Rights are single words to capDL's own parser: `(R W)` is `(RW)`.
-            while self.is_rights() {
-                params.push(self.param()?);
-            }
             if !self.take(',') {
                 break;
             }
@@ -38,42 +36,78 @@ impl Parser {
         Ok(params)
     }
 
-    fn is_rights(&self) -> bool {
-        matches!(self.peek(), TokenKind::Name(name) if name.chars().all(|c| "RWGXP".contains(c)))
-    }
-
     fn param(&mut self) -> Parsed<Param> {
         let start = self.span();
         let kind = match self.peek().clone() {
             TokenKind::Number(number) => {
                 self.advance();
-                let unit = match self.peek() {
-                    TokenKind::Name(_) => Some(self.name("a unit", VALUE)?),
-                    _ => None,
-                };
-                match unit {
-                    Some(unit) if unit.value == "bits" => ParamKind::Bits(number),
-                    unit => ParamKind::Quantity(Quantity { number, unit }),
-                }
-            }
-            TokenKind::Name(name) => {
-                let name = Spanned::new(name, start);
-                self.advance();
-                if self.take(':') {
-                    ParamKind::Named(name, self.value()?)
+                if self.is_punctuation(0, ':') {
+                    self.pci(number)?
                 } else {
-                    ParamKind::Flag(name.value)
+                    let unit = match self.peek() {
+                        TokenKind::Name(_) => Some(self.name("a unit", VALUE)?),
+                        _ => None,
+                    };
+                    match unit {
+                        Some(unit) if unit.value == "bits" => ParamKind::Bits(number),
+                        unit => ParamKind::Quantity(Quantity { number, unit }),
+                    }
                 }
             }
+            TokenKind::Name(_) if self.is_punctuation(1, ':') => {
+                let name = self.name("a parameter", PARAMS)?;
+                self.advance();
+                let masked = (name.value == "masked").then(|| self.rights()).flatten();
+                let value = match masked {
+                    Some(name) => {
+                        let (span, ranges) = (name.span, None);
+                        let kind = ValueKind::Name(NameRef { name, ranges, span });
+                        Value { kind, span }
+                    }
+                    None => self.value()?,
+                };
+                ParamKind::Named(name, value)
+            }
+            TokenKind::Name(flag) => match self.rights() {
+                Some(rights) => ParamKind::Flag(rights.value),
+                None => {
+                    self.advance();
+                    ParamKind::Flag(flag)
+                }
+            },
             _ => return Err(self.expected("a parameter", PARAMS)),
         };
         let span = start.to(self.last_span());
         Ok(Param { kind, span })
     }
 
+    /// Letters for rights, written together or apart: to upstream's parser, `(R W)` is `(RW)`.
+    fn rights(&mut self) -> Option<Spanned<String>> {
+        let start = self.span();
+        let mut rights = String::new();
+        while let TokenKind::Name(name) = self.peek()
+            && name.chars().all(|c| "RWGXP".contains(c))
+        {
+            rights.push_str(name);
+            self.advance();
+        }
+        let span = start.to(self.last_span());
+        (!rights.is_empty()).then(|| Spanned::new(rights, span))
+    }
+
+    /// What follows the bus in `0:3.1`.
+    fn pci(&mut self, bus: u64) -> Parsed<ParamKind> {
+        self.expect(':', PCI)?;
+        let device = self.number("the number of a device", PCI)?.value;
+        self.expect('.', PCI)?;
+        let function = self.number("the number of a function", PCI)?.value;
+        Ok(ParamKind::Pci([bus, device, function]))
+    }
+
     fn value(&mut self) -> Parsed<Value> {
         let start = self.span();
         let kind = match self.peek().clone() {
+            TokenKind::Number(_) if self.is_range() => ValueKind::Range(self.range()?),
             TokenKind::Number(number) => {
                 self.advance();
                 // A unit follows its number at once; in a record, words follow numbers.
@@ -91,36 +125,21 @@ impl Parser {
             TokenKind::Name(_) => {
                 let name = self.name_ref("a value", VALUE)?;
                 if self.take('+') {
-                    ValueKind::Sum(name, self.summand()?)
+                    ValueKind::Sum(name, self.number("a number", SUM)?)
                 } else {
                     ValueKind::Name(name)
                 }
             }
             TokenKind::Punctuation('[') => ValueKind::List(self.nested(|p| p.values(']', "`,`"))?),
-            TokenKind::Punctuation('(') => {
-                self.nested(|p| p.values(')', "`,`"))?;
-                ValueKind::Tuple
-            }
+            TokenKind::Punctuation('(') => ValueKind::Tuple(self.nested(|p| p.values(')', "`,`"))?),
             TokenKind::Punctuation('{') => {
-                self.nested(|p| p.values('}', "a value"))?;
-                ValueKind::Record
+                ValueKind::Record(self.nested(|p| p.values('}', "a value"))?)
             }
+            TokenKind::Range => ValueKind::Range(self.range()?),
             _ => return Err(self.expected("a value", VALUE)),
         };
         let span = start.to(self.last_span());
         Ok(Value { kind, span })
-    }
-
-    /// The number in `name + number`.
-    fn summand(&mut self) -> Parsed<Spanned<u64>> {
-        match *self.peek() {
-            TokenKind::Number(number) => {
-                let number = Spanned::new(number, self.span());
-                self.advance();
-                Ok(number)
-            }
-            _ => Err(self.expected("a number", SUM)),
-        }
     }
 
     /// Values with commas between them, in a record also without.
