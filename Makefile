@@ -45,7 +45,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-say = @echo '==> $(1)'
+say = @printf '==> %(%T)T %s\n' -1 '$(1)'
 
 # ---- The parts and what becomes of them
 
