@@ -302,7 +302,7 @@ mod tests {
         let failure = disjoint(&spec, &b, [("a", &a)].into_iter()).unwrap_err();
         assert_eq!(
             failure.to_string(),
-            "t.cdl:101: b: memory: `pool` is given to server `a` already; memory has one server"
+            "t.cdl:101: b: memory: `pool` is given to `a` already; memory and interrupts have one holder"
         );
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The decisions of the root task, apart from the system calls that carry them out: which memory an
-//! object comes from, what the spec gives a server, where things go in a server's VSpace, what a
+//! object comes from, what the spec gives a program, where things go in its VSpace, what a
 //! fault means.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -13,5 +13,5 @@ pub mod problem;
 pub mod registers;
 pub mod untyped;
 
-/// Most process servers in one system.
-pub const MAX_SERVERS: usize = 8;
+/// Most programs in one system: process servers and native tasks.
+pub const MAX_PROGRAMS: usize = 16;

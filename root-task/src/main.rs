@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Turns the compiled spec into seL4 objects, starts the process servers, and supervises them.
+//! Turns the compiled spec into seL4 objects, starts the programs (process servers and native tasks),
+//! and supervises them.
 //!
-//! Everything a server is made of comes from one untyped, and everything that it is given has one
-//! capability here that all others derive from: whatever a server does, one revocation for each of
+//! Everything a program is made of comes from one untyped, and everything that it is given has one
+//! capability here that all others derive from: whatever a program does, one revocation for each of
 //! them takes all of it back.
 #![no_std]
 #![no_main]
@@ -14,14 +15,15 @@ mod invoke;
 mod objects;
 mod parts;
 mod payload;
+mod program;
 mod raw;
 mod server;
 mod supervise;
 mod vspace;
 
-use capdl::blob::{Kind, Reader};
+use capdl::blob::Reader;
 use heapless::Vec;
-use root_task::MAX_SERVERS;
+use root_task::MAX_PROGRAMS;
 use root_task::problem::{Failure, Problem};
 use root_task::untyped::{Block, Pool};
 use sel4_root_task::root_task;
@@ -31,23 +33,24 @@ use crate::devices::Devices;
 use crate::invoke::Slots;
 use crate::objects::{Memory, Objects};
 use crate::payload::Payload;
-use crate::server::Server;
+use crate::program::Program;
 
-/// What the starts of servers share.
+/// What the starts of programs share.
 struct System {
     spec: Reader<'static>,
     payload: Payload,
     objects: Objects,
     scratch: raw::Scratch,
     devices: Devices,
-    /// Slot of the endpoint that takes all servers' faults.
+    /// Slot of the endpoint that takes all programs' faults.
     fault_endpoint: usize,
 }
 
 #[root_task(stack_size = 256 * 1024)]
 fn main(bootinfo: &sel4::BootInfoPtr) -> ! {
-    match boot(bootinfo) {
-        Ok((system, servers)) => supervise::run(system, servers),
+    let mut programs = Vec::new();
+    match boot(bootinfo, &mut programs) {
+        Ok(system) => supervise::run(system, &mut programs),
         Err(failure) => {
             println!("{failure}");
             println!("root task: nothing is started");
@@ -56,8 +59,11 @@ fn main(bootinfo: &sel4::BootInfoPtr) -> ! {
     }
 }
 
-/// Makes all objects of the spec and starts its servers.
-fn boot(bootinfo: &sel4::BootInfoPtr) -> Result<(System, Vec<Server, MAX_SERVERS>), Failure> {
+/// Makes all objects of the spec and starts its programs.
+fn boot(
+    bootinfo: &sel4::BootInfoPtr,
+    programs: &mut Vec<Program, MAX_PROGRAMS>,
+) -> Result<System, Failure> {
     let payload = Payload::read(bootinfo).map_err(Problem::of_image)?;
     let spec = Reader::new(payload.spec.bytes).map_err(|error| Problem::Spec(error).of_image())?;
 
@@ -75,16 +81,14 @@ fn boot(bootinfo: &sel4::BootInfoPtr) -> Result<(System, Vec<Server, MAX_SERVERS
     );
 
     let devices = Devices::map(&spec, &objects, windows)?;
-    let mut servers = Vec::new();
     for (id, object) in spec.iter() {
-        if let Kind::WasmServer(parameters) = &object.kind {
-            let server = Server::plan(&spec, &payload, id, &object, parameters, &servers)?;
-            servers
-                .push(server)
-                .map_err(|_| Problem::TooManyServers.of(spec.file, &object))?;
+        if let Some(program) = Program::plan(&spec, &payload, id, &object, programs)? {
+            programs
+                .push(program)
+                .map_err(|_| Problem::TooManyPrograms.of(spec.file, &object))?;
         }
     }
-    let fault_endpoint = objects.make_rest(&spec, &mut servers, &mut memory)?;
+    let fault_endpoint = objects.make_rest(&spec, programs, &mut memory)?;
     let scratch = raw::Scratch::new(windows);
     let mut system = System {
         spec,
@@ -94,10 +98,10 @@ fn boot(bootinfo: &sel4::BootInfoPtr) -> Result<(System, Vec<Server, MAX_SERVERS
         devices,
         fault_endpoint,
     };
-    for (index, server) in servers.iter_mut().enumerate() {
-        server.start(index, &mut system)?;
+    for (index, program) in programs.iter_mut().enumerate() {
+        program.start(index, &mut system)?;
     }
-    Ok((system, servers))
+    Ok(system)
 }
 
 /// The untypeds and slots that the kernel left.

@@ -4,7 +4,7 @@
 
 use capdl::blob::{Kind, MAX_OBJECTS, Object, ObjectId, Reader};
 use heapless::Vec;
-use root_task::MAX_SERVERS;
+use root_task::MAX_PROGRAMS;
 use root_task::problem::{Failure, Problem};
 use root_task::untyped::{Block, Pool, Purpose, Split};
 use sel4::cap_type::{Endpoint, IrqControl, Notification};
@@ -12,7 +12,7 @@ use sel4::init_thread::slot;
 use sel4::{CapTypeForObjectOfFixedSize, FrameObjectType, ObjectBlueprint};
 
 use crate::invoke::{Slots, at, cap, refused, retype};
-use crate::server::Server;
+use crate::program::Program;
 
 /// Free memory and free slots.
 pub struct Memory {
@@ -64,11 +64,11 @@ enum Want {
     /// An untyped that is handed on, which is before others of its size: it may then get one that
     /// need not be zeroed.
     Untyped(ObjectId),
-    /// The untyped that a server is made of.
+    /// The untyped that a program is made of.
     Fabric(usize),
     /// Any other object.
     Other(ObjectId),
-    /// The endpoint for all servers' faults.
+    /// The endpoint for all programs' faults.
     FaultEndpoint,
 }
 
@@ -121,14 +121,14 @@ impl Objects {
     }
 
     /// Makes the rest, the largest first so that no memory is lost to alignment: objects and the
-    /// untypeds that servers are made of. Returns the slot of the endpoint for faults.
+    /// untypeds that programs are made of. Returns the slot of the endpoint for faults.
     pub fn make_rest(
         &mut self,
         spec: &Reader<'static>,
-        servers: &mut Vec<Server, MAX_SERVERS>,
+        programs: &mut Vec<Program, MAX_PROGRAMS>,
         memory: &mut Memory,
     ) -> Result<usize, Failure> {
-        let mut wants: Vec<(u8, Want), { MAX_OBJECTS + MAX_SERVERS + 1 }> = Vec::new();
+        let mut wants: Vec<(u8, Want), { MAX_OBJECTS + MAX_PROGRAMS + 1 }> = Vec::new();
         // Every object is wanted at most once, so there is room.
         let mut want = |bits, what| {
             let _ = wants.push((bits, what));
@@ -148,8 +148,8 @@ impl Objects {
                 _ => {}
             }
         }
-        for (index, server) in servers.iter().enumerate() {
-            want(server.plan.bits, Want::Fabric(index));
+        for (index, program) in programs.iter().enumerate() {
+            want(program.plan.bits, Want::Fabric(index));
         }
         want(0, Want::FaultEndpoint);
         wants.sort_unstable_by_key(|&(bits, what)| (core::cmp::Reverse(bits), what));
@@ -166,13 +166,13 @@ impl Objects {
                     self.set(spec, id, made)?;
                 }
                 Want::Fabric(index) => {
-                    let server = &mut servers[index];
+                    let program = &mut programs[index];
                     let taken = memory.untyped(bits, Purpose::Retype).and_then(|untyped| {
-                        server.fabric = untyped;
-                        server.first_slot = memory.slots.take(server.slots())?;
+                        program.fabric = untyped;
+                        program.first_slot = memory.slots.take(program.slots())?;
                         Ok(())
                     });
-                    taken.map_err(|problem| server.failure(spec.file, problem))?;
+                    taken.map_err(|problem| program.failure(spec.file, problem))?;
                 }
                 Want::FaultEndpoint => {
                     fault_endpoint = memory

@@ -1,31 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! A server under construction: its VSpace and CSpace, and what goes into them.
+//! A program under construction: its VSpace and CSpace, and what goes into them.
 
 use capdl::blob::{Kind, Rights};
 use heapless::Vec;
 use root_task::elf::Access;
 use root_task::grants::{self, Grant};
-use root_task::plan::{PAGE, PAGE_BITS, Windows};
+use root_task::plan::{Layout, PAGE, PAGE_BITS, Windows};
 use root_task::problem::Problem;
-use sel4::{AbsoluteCPtr, CNodeCapData, CapRights, VmAttributes, cap};
-use wasm_handoff::{Given, OWN_BITS, ROOT_BITS, Range, slot};
+use sel4::cap_type::Granule;
+use sel4::{AbsoluteCPtr, CNodeCapData, CapRights, CapTypeForObjectOfFixedSize, VmAttributes, cap};
+use wasm_handoff::Given;
 
 use crate::System;
 use crate::invoke::{at, cap, refused};
-use crate::payload::Bytes;
 use crate::vspace::{Fabric, Space};
 
-/// Bits of a capability pointer.
-const WORD_BITS: usize = 64;
-
-/// A server under construction.
+/// A program under construction.
 pub struct Parts {
     /// Where its first thread starts.
     pub entry: u64,
-    /// Slot of the root CNode.
-    pub root: usize,
-    /// The CNode in the root CNode's slot 0.
-    pub own: OwnCNode,
+    /// Its CNodes, as its layout has them: first the one for its capabilities, last the root.
+    pub cnodes: Vec<CNode, 2>,
+    /// The first free slot of the first.
+    pub next: u64,
     /// Its VSpace.
     pub space: Space,
     /// Slot of the VSpace.
@@ -39,7 +36,38 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Gives the server an object, with the rights of the grant and no more.
+    /// The CNode for its capabilities.
+    pub fn own(&self) -> CNode {
+        self.cnodes[0]
+    }
+
+    /// The root of its CSpace, which may be the same.
+    pub fn root(&self) -> CNode {
+        self.cnodes[self.cnodes.len() - 1]
+    }
+
+    /// The root of its CSpace as a thread has it: capability pointers below the number of slots are
+    /// slots, if there is one level.
+    pub fn cspace(&self) -> (cap::CNode, CNodeCapData) {
+        let root = self.root();
+        let guard = match self.cnodes.len() {
+            1 => CNodeCapData::skip_high_bits(root.bits),
+            _ => CNodeCapData::new(0, 0),
+        };
+        (root.cnode, guard)
+    }
+
+    /// Takes the next free slot of its CNode.
+    pub fn take(&mut self) -> Result<u64, Problem> {
+        let (slot, bits) = (self.next, self.own().bits);
+        if slot >= 1 << bits {
+            return Err(Problem::NoSlotsIn(bits));
+        }
+        self.next += 1;
+        Ok(slot)
+    }
+
+    /// Gives the program an object, with the rights of the grant and no more.
     pub fn give(
         &mut self,
         grant: &Grant,
@@ -54,10 +82,10 @@ impl Parts {
         let rights = rights(grant.rights);
         let mut given = Given {
             object: grant.object.0,
-            cptr: self.own.take()?,
+            cptr: self.take()?,
             vaddr: 0,
         };
-        let destination = self.own.at(given.cptr);
+        let destination = self.own().at(given.cptr);
         match object.kind {
             // These have no rights to take away.
             Kind::Untyped { .. } | Kind::Irq { .. } => destination.copy(&source, CapRights::all()),
@@ -87,84 +115,57 @@ impl Parts {
                 });
             }
         }
-        .map_err(refused("give the server this capability"))?;
+        .map_err(refused("give the program this capability"))?;
         Ok(given)
     }
 
-    /// Maps bytes of the boot image read-only, in the frames they are in, and puts capabilities to
-    /// these into the server's CNode, mapped as they are. Returns the first of those.
-    pub fn share(
+    /// Puts the message to the program where its layout has it, read-only.
+    pub fn tell(
         &mut self,
-        part: Bytes,
-        vaddr: u64,
+        layout: &Layout,
+        message: &[u8],
         fabric: &mut Fabric,
-    ) -> Result<(u64, Range), Problem> {
-        let first = self.own.next;
-        self.space
-            .cover(fabric, vaddr, part.pages() as u64 * PAGE, PAGE_BITS)?;
-        for page in 0..part.pages() {
-            at(self.temp)
-                .copy(&at(part.frames + page), CapRights::read_only())
-                .map_err(refused("copy a capability to the boot image"))?;
-            self.space.map(
-                self.temp,
-                1,
-                vaddr + page as u64 * PAGE,
-                PAGE_BITS,
-                Access::Read,
-            )?;
-            let slot = self.own.take()?;
-            self.own
-                .at(slot)
-                .move_(&at(self.temp))
-                .map_err(refused("give the server a page of the boot image"))?;
+        system: &mut System,
+    ) -> Result<(), Problem> {
+        let (vaddr, pages) = (layout.handoff, layout.handoff_pages);
+        self.space.cover(fabric, vaddr, pages * PAGE, PAGE_BITS)?;
+        let first = fabric.make(
+            Granule::object_blueprint(),
+            pages as usize,
+            "make the pages of the handoff",
+        )?;
+        for (frame, bytes) in (first..).zip(message.chunks(PAGE as usize)) {
+            system.scratch.write(frame, 0, bytes, false)?;
         }
-        Ok((
-            first,
-            Range {
-                vaddr,
-                len: part.bytes.len() as u64,
-            },
-        ))
-    }
-
-    /// Makes a CSpace of the two CNodes.
-    pub fn connect(&self) -> Result<(), Problem> {
-        let doing = "connect the server's CNodes";
-        self.own.copy(slot::ROOT_CNODE, self.root)?;
-        let guard = CNodeCapData::new(0, WORD_BITS - ROOT_BITS - OWN_BITS);
-        cap::<sel4::cap_type::CNode>(self.root)
-            .absolute_cptr_from_bits_with_depth(0, ROOT_BITS)
-            .mint(&at(self.own.slot), CapRights::all(), guard.into_word())
-            .map_err(refused(doing))
+        self.space.map(first, pages, vaddr, PAGE_BITS, Access::Read)
     }
 }
 
-/// The CNode that a server starts with.
-pub struct OwnCNode {
+/// A CNode of a program, and its capability in the root task's CSpace.
+#[derive(Clone, Copy)]
+pub struct CNode {
     /// The CNode.
     pub cnode: cap::CNode,
     /// Slot of its capability.
     pub slot: usize,
-    /// Its first slot that is free.
-    pub next: u64,
+    /// log2 of its slots.
+    pub bits: usize,
 }
 
-impl OwnCNode {
+impl CNode {
+    /// The CNode with the capability in this slot.
+    pub fn new(slot: usize, bits: usize) -> Self {
+        Self {
+            cnode: cap(slot),
+            slot,
+            bits,
+        }
+    }
+
     /// A slot.
     pub fn at(&self, slot: u64) -> AbsoluteCPtr {
         self.cnode
-            .absolute_cptr_from_bits_with_depth(slot, OWN_BITS)
-    }
-
-    /// Takes the next free slot.
-    pub fn take(&mut self) -> Result<u64, Problem> {
-        let slot = self.next;
-        if slot >= 1 << OWN_BITS {
-            return Err(Problem::NoServerSlots);
-        }
-        self.next += 1;
-        Ok(slot)
+            .absolute_cptr_from_bits_with_depth(slot, self.bits)
     }
 
     /// Copies a capability from a slot of the root task's CNode.
@@ -172,11 +173,12 @@ impl OwnCNode {
         self.at(slot)
             .copy(&at(from), CapRights::all())
             .map_err(refused(
-                "give the server a capability to what it is made of",
+                "give the program a capability to what it is made of",
             ))
     }
 }
 
-fn rights(rights: Rights) -> CapRights {
+/// Rights as the kernel has them.
+pub fn rights(rights: Rights) -> CapRights {
     CapRights::new(rights.grant_reply, rights.grant, rights.read, rights.write)
 }

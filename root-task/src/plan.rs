@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! How much of what a server takes, before any of it is made: all of it comes from one untyped, whose
+//! How much of what a program takes, before any of it is made: all of it comes from one untyped, whose
 //! size this finds.
 
 use heapless::Vec;
@@ -19,7 +19,7 @@ pub const LARGE_PAGE_BITS: u8 = 21;
 /// log2 of the bytes of a slot.
 const SLOT_BITS: usize = 5;
 
-/// Most page tables of one server that the root task makes.
+/// Most page tables of one program that the root task makes.
 pub const MAX_TABLES: usize = 256;
 
 /// Device and other frames are at least this far apart, so that a stray access hits nothing.
@@ -90,21 +90,62 @@ impl Heap {
     }
 }
 
+/// Where a program's parts go in its VSpace, and which CNodes it has. The program itself goes to
+/// `program`, which is below everything else.
+#[derive(Debug)]
+pub struct Layout {
+    /// First and last address of the room for the program.
+    pub program: (u64, u64),
+    /// End of the first thread's stack.
+    pub stack_top: u64,
+    /// Most bytes of that stack.
+    pub stack_room: u64,
+    /// The first thread's IPC buffer.
+    pub ipc_buffer: u64,
+    /// The message from the root task.
+    pub handoff: u64,
+    /// Pages of it.
+    pub handoff_pages: u64,
+    /// The heap.
+    pub heap: u64,
+    /// Frames that the spec gives; the heap ends here.
+    pub frames: u64,
+    /// End of the room for these frames.
+    pub end: u64,
+    /// log2 of the slots of each of its CNodes, the largest first.
+    pub cnodes: &'static [usize],
+}
+
+/// A process server's ([`wasm_handoff`]).
+pub const SERVER: Layout = Layout {
+    program: (vspace::PROGRAM_START, vspace::PROGRAM_END),
+    stack_top: vspace::STACK_TOP,
+    stack_room: vspace::STACK_BYTES,
+    ipc_buffer: vspace::IPC_BUFFER,
+    handoff: vspace::HANDOFF,
+    handoff_pages: 1,
+    heap: vspace::HEAP,
+    frames: vspace::DEVICES,
+    end: vspace::FREE,
+    cnodes: &[OWN_BITS, ROOT_BITS],
+};
+
 /// Places frames of `2^bits` bytes each, one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Windows {
     next: u64,
-}
-
-impl Default for Windows {
-    fn default() -> Self {
-        Self {
-            next: vspace::DEVICES,
-        }
-    }
+    end: u64,
 }
 
 impl Windows {
+    /// None placed so far.
+    pub const fn new(layout: &Layout) -> Self {
+        Self {
+            next: layout.frames,
+            end: layout.end,
+        }
+    }
+
     /// The address for the next frame.
     ///
     /// # Errors
@@ -115,11 +156,11 @@ impl Windows {
         }
         let bytes = 1 << bits;
         let at = self.next.next_multiple_of(WINDOW_STEP.max(bytes));
-        if at + bytes > vspace::FREE {
+        if at + bytes > self.end {
             return Err(Problem::NoRoom {
                 what: "this frame",
                 bytes,
-                room: vspace::FREE.saturating_sub(self.next),
+                room: self.end.saturating_sub(self.next),
             });
         }
         // The step after a frame keeps the page behind it unmapped.
@@ -128,9 +169,13 @@ impl Windows {
     }
 }
 
-/// Everything that a server is made of.
+/// Everything that a program is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
+    /// Where its parts go.
+    pub layout: &'static Layout,
+    /// Bytes of its stack, whole pages.
+    pub stack: u64,
     /// Its heap.
     pub heap: Heap,
     /// log2 of the bytes of the untyped that all of it fits in.
@@ -149,18 +194,16 @@ pub struct Shared {
 }
 
 impl Plan {
-    /// Plans a server with this program and heap, and with frames of `frame_bits` given to it.
+    /// Plans a process server with this program and heap, and with frames of `frame_bits` given to it.
     ///
     /// # Errors
-    /// [`Problem::NoRoom`], [`Problem::TooManyTables`], [`Problem::NoServerSlots`],
-    /// [`Problem::FrameSize`]
-    pub fn new(
+    /// [`Problem::NoSlotsIn`], those of [`Plan::new`]
+    pub fn server(
         elf: &Elf<'_>,
         heap: u32,
         shared: Shared,
         frame_bits: impl Iterator<Item = u8>,
     ) -> Result<Self, Problem> {
-        let heap = Heap::new(heap);
         room(
             "the compiled spec",
             shared.spec,
@@ -171,10 +214,33 @@ impl Plan {
             shared.archive,
             vspace::HEAP - vspace::ARCHIVE,
         )?;
-        room("its heap", heap.bytes(), vspace::DEVICES - vspace::HEAP)?;
         if shared.spec.div_ceil(PAGE) + shared.archive.div_ceil(PAGE) + 128 > 1 << OWN_BITS {
-            return Err(Problem::NoServerSlots);
+            return Err(Problem::NoSlotsIn(OWN_BITS));
         }
+        let images = [
+            (vspace::SPEC, shared.spec),
+            (vspace::ARCHIVE, shared.archive),
+        ];
+        let (stack, heap) = (vspace::STACK_BYTES, Heap::new(heap));
+        Self::new(&SERVER, elf, stack, heap, &images, frame_bits)
+    }
+
+    /// Plans a program with a stack of these bytes, a heap, tables for the addresses and bytes of `mapped`, where
+    /// frames of others will be mapped, and with frames of `frame_bits` given to it.
+    ///
+    /// # Errors
+    /// [`Problem::NoRoom`], [`Problem::TooManyTables`], [`Problem::FrameSize`]
+    fn new(
+        layout: &'static Layout,
+        elf: &Elf<'_>,
+        stack: u64,
+        heap: Heap,
+        mapped: &[(u64, u64)],
+        frame_bits: impl Iterator<Item = u8>,
+    ) -> Result<Self, Problem> {
+        let stack = stack.next_multiple_of(PAGE);
+        room("its stack", stack, layout.stack_room)?;
+        room("its heap", heap.bytes(), layout.frames - layout.heap)?;
 
         let mut tables = 0;
         let mut space = Tables::default();
@@ -184,41 +250,44 @@ impl Plan {
                 Ok(())
             })
         };
-        // Stack, IPC buffer and handoff page.
-        let mut pages = vspace::STACK_BYTES / PAGE + 2 + heap.small;
-        cover(
-            vspace::STACK_TOP - vspace::STACK_BYTES,
-            vspace::STACK_BYTES,
-            PAGE_BITS,
-        )?;
-        cover(vspace::IPC_BUFFER, PAGE, PAGE_BITS)?;
-        cover(vspace::HANDOFF, PAGE, PAGE_BITS)?;
+        // The IPC buffer besides.
+        let mut pages = stack / PAGE + layout.handoff_pages + 1 + heap.small;
+        cover(layout.stack_top - stack, stack, PAGE_BITS)?;
+        cover(layout.ipc_buffer, PAGE, PAGE_BITS)?;
+        cover(layout.handoff, layout.handoff_pages * PAGE, PAGE_BITS)?;
         for segment in &elf.segments {
             pages += segment.pages();
             cover(segment.first_page(), segment.pages() * PAGE, PAGE_BITS)?;
         }
-        cover(vspace::SPEC, shared.spec, PAGE_BITS)?;
-        cover(vspace::ARCHIVE, shared.archive, PAGE_BITS)?;
-        cover(vspace::HEAP, heap.large * LARGE_PAGE, LARGE_PAGE_BITS)?;
+        for &(start, len) in mapped {
+            cover(start, len, PAGE_BITS)?;
+        }
+        cover(layout.heap, heap.large * LARGE_PAGE, LARGE_PAGE_BITS)?;
         cover(
-            vspace::HEAP + heap.large * LARGE_PAGE,
+            layout.heap + heap.large * LARGE_PAGE,
             heap.small * PAGE,
             PAGE_BITS,
         )?;
-        let mut windows = Windows::default();
+        let mut windows = Windows::new(layout);
         for bits in frame_bits {
             cover(windows.place(bits)?, 1 << bits, bits)?;
         }
 
         // One more page of memory for what is smaller than one (TCB, endpoint, notification), one for
         // the VSpace. Made by decreasing size, nothing is lost to alignment.
-        let cnodes = (1 << (OWN_BITS + SLOT_BITS)) + (1 << (ROOT_BITS + SLOT_BITS));
+        let cnodes: u64 = layout
+            .cnodes
+            .iter()
+            .map(|bits| 1 << (bits + SLOT_BITS))
+            .sum();
         let bytes = heap.large * LARGE_PAGE + cnodes + (pages + tables + 2) * PAGE;
         Ok(Self {
+            layout,
+            stack,
             heap,
             bits: bytes.next_power_of_two().ilog2() as u8,
-            // Two CNodes, VSpace, TCB, endpoint and notification besides.
-            objects: (heap.large + pages + tables + 6) as usize,
+            // VSpace, TCB, endpoint and notification besides.
+            objects: (heap.large + pages + tables) as usize + layout.cnodes.len() + 4,
         })
     }
 }
@@ -284,7 +353,7 @@ mod tests {
 
     #[test]
     fn windows_leave_guards() {
-        let mut windows = Windows::default();
+        let mut windows = Windows::new(&SERVER);
         let first = windows.place(12).unwrap();
         let second = windows.place(12).unwrap();
         let large = windows.place(21).unwrap();
@@ -302,7 +371,7 @@ mod tests {
             spec: 2 * PAGE,
             archive: 3 * PAGE,
         };
-        let plan = Plan::new(&program(10 * PAGE), 4 << 20, shared, [12].into_iter()).unwrap();
+        let plan = Plan::server(&program(10 * PAGE), 4 << 20, shared, [12].into_iter()).unwrap();
         // Pages: 10 of the program, 16 of stack, IPC buffer, handoff. Tables: one of level 1; of
         // level 2 for program, stack, heap and devices; of level 3 for program, stack, spec, archive
         // and devices.
@@ -314,7 +383,7 @@ mod tests {
     #[test]
     fn refuses_what_has_no_room() {
         let plan = |spec, archive| {
-            Plan::new(
+            Plan::server(
                 &program(PAGE),
                 4096,
                 Shared { spec, archive },
@@ -336,8 +405,8 @@ mod tests {
                 ..
             }
         ));
-        assert_eq!(plan(0, 64 << 20), Problem::NoServerSlots);
-        let huge = Plan::new(
+        assert_eq!(plan(0, 64 << 20), Problem::NoSlotsIn(OWN_BITS));
+        let huge = Plan::server(
             &program(1 << 30),
             4096,
             Shared {

@@ -53,8 +53,8 @@ pub enum Problem {
     TooManyTables,
     /// The root task's CNode is full.
     NoSlots,
-    /// The process server's CNode is full.
-    NoServerSlots,
+    /// A CNode with so many slots, in bits, is full.
+    NoSlotsIn(usize),
     /// The kernel refused an invocation.
     Refused {
         /// What was asked, to complete "the kernel refused to".
@@ -81,12 +81,12 @@ pub enum Problem {
     TakenBy {
         /// The object.
         target: &'static str,
-        /// The server that has it.
+        /// The program that has it.
         holder: &'static str,
     },
     /// One holder, one object, two badges.
     TwoBadges(&'static str),
-    /// More than the message to the server has room for.
+    /// More than the message to a program has room for.
     TooManyGrants,
     /// Virtio devices in more pages than the root task has windows for, which is this many.
     TooManyRegisterPages(usize),
@@ -99,9 +99,9 @@ pub enum Problem {
         /// Its status.
         status: u32,
     },
-    /// More servers than there are tables for.
-    TooManyServers,
-    /// Something does not fit where it belongs in the server's VSpace.
+    /// More programs than there are tables for.
+    TooManyPrograms,
+    /// Something does not fit where it belongs in a program's VSpace.
     NoRoom {
         /// What.
         what: &'static str,
@@ -220,12 +220,8 @@ impl fmt::Display for Problem {
                 write!(f, "needs more than {} page tables", crate::plan::MAX_TABLES)
             }
             Self::NoSlots => f.write_str("needs more slots than the root task's CNode has left"),
-            Self::NoServerSlots => {
-                write!(
-                    f,
-                    "needs more than the 2^{} slots of the server's CNode",
-                    wasm_handoff::OWN_BITS
-                )
+            Self::NoSlotsIn(bits) => {
+                write!(f, "needs more than the 2^{bits} slots of its CNode")
             }
             Self::Refused { doing, why } => write!(f, "the kernel refused to {doing}: {why}"),
             Self::NoObject(id) => {
@@ -250,19 +246,19 @@ impl fmt::Display for Problem {
             Self::TakenBy { target, holder } => {
                 write!(
                     f,
-                    "`{target}` is given to server `{holder}` already; memory has one server"
+                    "`{target}` is given to `{holder}` already; memory and interrupts have one holder"
                 )
             }
             Self::TwoBadges(target) => {
                 write!(
                     f,
-                    "`{target}` reaches this server with two different badges; give it one"
+                    "`{target}` reaches its server with two different badges; give it one"
                 )
             }
             Self::TooManyGrants => {
                 write!(
                     f,
-                    "gives the server more than {} objects",
+                    "gives its program more than {} objects",
                     crate::grants::MAX_GRANTS
                 )
             }
@@ -279,15 +275,15 @@ impl fmt::Display for Problem {
                 "the virtio device at `{page}` + {offset:#x} was reset and has not stopped (status \
                  {status:#x}): it may still write to memory"
             ),
-            Self::TooManyServers => write!(
+            Self::TooManyPrograms => write!(
                 f,
-                "is one server more than the {} there is room for",
-                crate::MAX_SERVERS
+                "is one program more than the {} there is room for",
+                crate::MAX_PROGRAMS
             ),
             Self::NoRoom { what, bytes, room } => {
                 write!(
                     f,
-                    "needs {bytes} bytes for {what}; the server's VSpace has {room} for that"
+                    "needs {bytes} bytes for {what}; its VSpace has {room} for that"
                 )
             }
         }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Waits for faults of the servers, reports them, takes everything back, and starts again what the
+//! Waits for faults of the programs, reports them, takes everything back, and starts again what the
 //! spec wants started again.
 
 use capdl::blob::Restart;
 use heapless::Vec;
-use root_task::MAX_SERVERS;
+use root_task::MAX_PROGRAMS;
 use root_task::fault::{Instruction, MemoryFault, backtrace};
 use sel4::cap_type::Endpoint;
 use sel4::{Fault, MessageInfo, UserContext, with_ipc_buffer};
@@ -12,56 +12,61 @@ use sel4::{Fault, MessageInfo, UserContext, with_ipc_buffer};
 use crate::System;
 use crate::console::{print, println};
 use crate::invoke::cap;
-use crate::server::{Server, Thread, faulter};
+use crate::program::{Program, Thread, faulter};
 
-/// How often one server is started again: what fails more often will not get better.
+/// How often one program is started again: what fails more often will not get better.
 const MAX_RESTARTS: u32 = 5;
 /// Most frames of a backtrace.
 const MAX_FRAMES: usize = 32;
 
 /// Supervises, for ever.
-pub fn run(mut system: System, mut servers: Vec<Server, MAX_SERVERS>) -> ! {
+pub fn run(mut system: System, programs: &mut Vec<Program, MAX_PROGRAMS>) -> ! {
     loop {
         let (info, badge) = cap::<Endpoint>(system.fault_endpoint).recv(());
         let Some((index, thread)) = faulter(badge) else {
             continue;
         };
-        let Some(server) = servers.get_mut(index) else {
+        let Some(program) = programs.get_mut(index) else {
             continue;
         };
-        report(server, thread, &info, &mut system);
-        restart(index, server, &mut system);
+        report(program, thread, &info, &mut system);
+        restart(index, program, &mut system);
     }
 }
 
-fn restart(index: usize, server: &mut Server, system: &mut System) {
-    if let Err(failure) = server.take_back(system) {
+fn restart(index: usize, program: &mut Program, system: &mut System) {
+    if let Err(failure) = program.take_back(system) {
         println!("{failure}");
         println!(
-            "root task: server `{}` is not started again: its memory is not free",
-            server.name
+            "root task: {} `{}` is not started again: its memory is not free",
+            program.role.name(),
+            program.name
         );
         return;
     }
-    match server.restart {
+    match program.restart {
         Restart::Temporary => println!(
-            "root task: server `{}` is not started again, as the spec wants",
-            server.name
+            "root task: {} `{}` is not started again, as the spec wants",
+            program.role.name(),
+            program.name
         ),
-        Restart::Permanent | Restart::Transient if server.restarts == MAX_RESTARTS => {
+        Restart::Permanent | Restart::Transient if program.restarts == MAX_RESTARTS => {
             println!(
-                "root task: server `{}` is not started again: it failed {} times",
-                server.name,
+                "root task: {} `{}` is not started again: it failed {} times",
+                program.role.name(),
+                program.name,
                 MAX_RESTARTS + 1
             );
         }
         Restart::Permanent | Restart::Transient => {
-            server.restarts += 1;
+            program.restarts += 1;
             println!(
-                "root task: server `{}` starts again ({} of {MAX_RESTARTS})",
-                server.name, server.restarts
+                "root task: {} `{}` starts again ({} of {MAX_RESTARTS})",
+                program.role.name(),
+                program.name,
+                program.restarts
             );
-            if let Err(failure) = server.start(index, system) {
+            if let Err(failure) = program.start(index, system) {
                 println!("{failure}");
             }
         }
@@ -69,14 +74,18 @@ fn restart(index: usize, server: &mut Server, system: &mut System) {
 }
 
 /// Prints what happened.
-fn report(server: &Server, thread: Thread, info: &MessageInfo, system: &mut System) {
+fn report(program: &Program, thread: Thread, info: &MessageInfo, system: &mut System) {
     let fault = with_ipc_buffer(|buffer| Fault::new(buffer, info));
     let whose = match thread {
         Thread::First => "",
         Thread::Further => " in a thread of its own",
     };
     // On a line of its own whatever the server was printing.
-    print!("\nroot task: server `{}` faults{whose}: ", server.name);
+    print!(
+        "\nroot task: {} `{}` faults{whose}: ",
+        program.role.name(),
+        program.name
+    );
     match fault {
         Fault::VmFault(fault) => {
             let what = MemoryFault {
@@ -88,7 +97,7 @@ fn report(server: &Server, thread: Thread, info: &MessageInfo, system: &mut Syst
         }
         Fault::UserException(fault) => {
             let ip = fault.fault_ip();
-            match server.instruction(ip, system) {
+            match program.instruction(ip, system) {
                 Some(instruction) => println!("{instruction} at ip {ip:#x}"),
                 None => println!("exception {:#x} at ip {ip:#x}", fault.number()),
             }
@@ -108,16 +117,16 @@ fn report(server: &Server, thread: Thread, info: &MessageInfo, system: &mut Syst
             info.label()
         ),
     }
-    if let (Thread::First, Some(tcb)) = (thread, server.tcb()) {
+    if let (Thread::First, Some(tcb)) = (thread, program.tcb()) {
         match tcb.tcb_read_all_registers(false) {
-            Ok(registers) => state(server, &registers, system),
+            Ok(registers) => state(program, &registers, system),
             Err(_) => println!("  (its registers cannot be read)"),
         }
     }
 }
 
 /// Prints registers and backtrace.
-fn state(server: &Server, registers: &UserContext, system: &mut System) {
+fn state(program: &Program, registers: &UserContext, system: &mut System) {
     println!(
         "  pc {:#018x}  sp {:#018x}  spsr {:#x}",
         registers.pc(),
@@ -134,13 +143,13 @@ fn state(server: &Server, registers: &UserContext, system: &mut System) {
     }
     println!("  backtrace:");
     println!("    {:#x}", registers.pc());
-    let read = |addr| server.read(addr, system);
+    let read = |addr| program.read(addr, system);
     backtrace(*registers.gpr(29), MAX_FRAMES, read, |ret| {
         println!("    {ret:#x}")
     });
 }
 
-impl Server {
+impl Program {
     /// The instruction at an address of its program.
     fn instruction(&self, ip: u64, system: &mut System) -> Option<Instruction> {
         let word = self.read(ip & !7, system)?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Page tables: of the root task's own windows, and of a server's VSpace while it is built.
+//! Page tables: of the root task's own windows, and of a program's VSpace while it is built.
 
 use root_task::elf::Access;
 use root_task::plan::{PAGE, PAGE_BITS, Tables};
@@ -74,7 +74,7 @@ fn map_table(
         .map_err(refused("map a page table"))
 }
 
-/// Objects of one server, all from one untyped, in slots of their own.
+/// Objects of one program, all from one untyped, in slots of their own.
 pub struct Fabric {
     untyped: usize,
     next: usize,
@@ -108,7 +108,7 @@ impl Fabric {
     }
 }
 
-/// A server's VSpace while it is built.
+/// A program's VSpace while it is built.
 pub struct Space {
     /// Its root.
     pub vspace: cap::VSpace,
@@ -134,7 +134,7 @@ impl Space {
     ) -> Result<(), Problem> {
         self.tables.cover(start, len, bits, |level, at| {
             let kind = table_type(level);
-            let table = fabric.make(kind.blueprint(), 1, "make a page table of the server")?;
+            let table = fabric.make(kind.blueprint(), 1, "make a page table of its VSpace")?;
             map_table(table, kind, self.vspace, at)
         })
     }
@@ -180,7 +180,7 @@ impl Space {
     ) -> Result<(), Problem> {
         cap::<UnspecifiedPage>(slot)
             .frame_map(self.vspace, vaddr as usize, rights, attributes)
-            .map_err(refused("map a frame for the server"))
+            .map_err(refused("map a frame in its VSpace"))
     }
 
     /// Makes and maps pages of memory that are zero; returns the slot of the first frame.
@@ -189,7 +189,7 @@ impl Space {
         let first = fabric.make(
             sel4::FrameObjectType::GRANULE.blueprint(),
             count as usize,
-            "make frames of the server",
+            "make frames of its VSpace",
         )?;
         self.map(first, count, vaddr, PAGE_BITS, Access::Write)?;
         Ok(first)
