@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use capdl::blob::{Group, Kind, Limits, Object, Reader, Rights};
+use capdl::blob::{CapData, Group, Kind, Limits, Object, Reader, Rights};
 use capdl::language::{Import, Module, Options, compile};
 
 const KEY: [u8; 32] = [7; 32];
@@ -55,6 +55,13 @@ fn modules(text: &str) -> Option<Vec<Module>> {
     (!lines.is_empty()).then(|| lines.iter().map(module).collect())
 }
 
+/// The memory of the machine that a fixture names in a line such as `-- machine 64M`.
+fn memory(text: &str) -> Option<u64> {
+    let mut lines = text.lines();
+    let size = lines.find_map(|line| line.strip_prefix("-- machine "))?;
+    Some(size.trim_end_matches('M').parse::<u64>().unwrap() << 20)
+}
+
 /// Compiles a fixture: a description of the result, or the report.
 fn outcome(path: &Path) -> Result<String, String> {
     let text = fs::read_to_string(path).unwrap();
@@ -62,6 +69,7 @@ fn outcome(path: &Path) -> Result<String, String> {
     let modules = modules(&text);
     let options = Options {
         modules: modules.as_deref(),
+        memory: memory(&text),
     };
     let blob = compile(file, &text, &options, &KEY).map_err(|report| report.render(false))?;
     let reader = Reader::new(&blob).expect("a blob that can be read");
@@ -78,13 +86,17 @@ fn describe(objects: &[Object<'_>], object: &Object<'_>) -> String {
     let name = |id: capdl::blob::ObjectId| objects[usize::from(id.0)].name;
     let kind = match &object.kind {
         Kind::WasmGuest(guest) => format!(
-            "guest of {}: module {:?} prio {} stack {} deadline {:?} {:?} {:?} args {:?} env {:?}{}",
+            "guest of {}: module {:?} prio {} stack {} deadline {:?} {:?}{} {:?} args {:?} env {:?}{}",
             name(guest.server),
             guest.module,
             guest.prio,
             guest.stack,
             guest.deadline_ms,
             guest.start,
+            match guest.rank {
+                0 => String::new(),
+                rank => format!(" in turn {rank}"),
+            },
             guest.restart,
             guest.args,
             guest.env,
@@ -92,7 +104,11 @@ fn describe(objects: &[Object<'_>], object: &Object<'_>) -> String {
         ),
         other => format!("{other:?}"),
     };
-    let mut text = format!("{}: {} = {kind}\n", object.line, object.name);
+    let within = match object.within {
+        Some(untyped) => format!(" in {}", name(untyped)),
+        None => String::new(),
+    };
+    let mut text = format!("{}: {}{within} = {kind}\n", object.line, object.name);
     if let Kind::WasmGuest(guest) = &object.kind {
         let groups: Vec<_> = guest.groups.iter().filter_map(Group::grant).collect();
         if !groups.is_empty() {
@@ -113,7 +129,11 @@ fn describe(objects: &[Object<'_>], object: &Object<'_>) -> String {
             .filter(|(given, _)| *given)
             .map(|(_, letter)| letter)
             .collect();
-        text += &format!("  {}: {}: {target} ({rights})\n", cap.line, cap.slot);
+        let data = match cap.data {
+            CapData::None => String::new(),
+            data => format!(" {data:?}"),
+        };
+        text += &format!("  {}: {}: {target} ({rights}){data}\n", cap.line, cap.slot);
     }
     text
 }
@@ -219,7 +239,7 @@ fn the_specs_of_this_repository_are_accepted() {
 fn the_readme_is_right() {
     let page = include_str!("../README.md");
     let example = page.split("```").nth(1).unwrap();
-    let options = Options { modules: None };
+    let options = Options::default();
     if let Err(report) = compile("README.md", example, &options, &KEY) {
         panic!("{}", report.render(false));
     }
@@ -247,6 +267,7 @@ fn damaged_text_is_an_error_at_worst() {
         let modules = modules(&text);
         let options = Options {
             modules: modules.as_deref(),
+            memory: memory(&text),
         };
         let places: Vec<_> = text.char_indices().map(|(at, _)| at).collect();
         for (step, &at) in places.iter().enumerate().step_by(13) {

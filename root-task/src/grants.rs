@@ -225,6 +225,7 @@ mod tests {
             stack: 4096,
             deadline_ms: None,
             start: Start::Boot,
+            rank: 0,
             restart: Restart::Temporary,
             groups: Groups::NONE,
             limits: Limits::DEFAULT,

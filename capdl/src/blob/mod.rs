@@ -24,7 +24,7 @@ pub use writer::Writer;
 /// First bytes of the blob, so that a wrong payload is named as such.
 pub const MAGIC: [u8; 4] = *b"CDLB";
 /// Changes whenever a type below does.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Most objects in one system.
 pub const MAX_OBJECTS: usize = 1024;
@@ -250,6 +250,8 @@ pub struct WasmGuest<'a> {
     pub deadline_ms: Option<u32>,
     /// When it starts: `start: boot` (the default) or `start: demand`, by another guest.
     pub start: Start,
+    /// Its turn among the guests of its server that start at boot: those with lower numbers start first.
+    pub rank: u16,
     /// What happens when it ends.
     pub restart: Restart,
     /// The groups of hostcalls that it is granted.

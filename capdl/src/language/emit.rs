@@ -16,11 +16,15 @@ pub fn emit(file: &str, text: &str, key: &[u8; 32], objects: &[Object]) -> Optio
                 line: line(text, cap.span.start),
                 target: object_id(objects, cap.target)?,
                 rights: cap.rights,
-                data: blob::CapData::None,
+                data: cap.data,
             });
         }
         let place = (&*object.name, line(text, object.span.start));
-        writer.object(place, None, kind(objects, object)?, caps)?;
+        let within = match &object.within {
+            Some(untyped) => Some(object_id(objects, untyped.value)?),
+            None => None,
+        };
+        writer.object(place, within, kind(objects, object)?, caps)?;
     }
     Some(writer.finish())
 }
@@ -31,16 +35,21 @@ fn kind<'a>(objects: &'a [Object], object: &'a Object) -> Option<blob::Kind<'a>>
             size_bits: *bits,
             paddr: *paddr,
         },
-        model::Kind::Frame { bits, paddr } => blob::Kind::Frame {
+        model::Kind::Leftover => blob::Kind::Leftover,
+        model::Kind::Frame { bits, paddr, fill } => blob::Kind::Frame {
             size_bits: *bits,
             paddr: *paddr,
-            fill: heapless::Vec::new(),
+            fill: fills(fill)?,
         },
         model::Kind::Endpoint => blob::Kind::Endpoint,
         model::Kind::Notification => blob::Kind::Notification,
-        model::Kind::Irq { number } => blob::Kind::Irq {
+        model::Kind::CNode { bits } => blob::Kind::CNode { size_bits: *bits },
+        model::Kind::PageTable { level } => blob::Kind::PageTable { level: *level },
+        model::Kind::AsidPool => blob::Kind::AsidPool,
+        model::Kind::Tcb(tcb) => blob::Kind::Tcb(thread(tcb)?),
+        model::Kind::Irq { number, trigger } => blob::Kind::Irq {
             number: number.as_ref()?.value,
-            trigger: None,
+            trigger: *trigger,
         },
         model::Kind::Channel { bytes } => blob::Kind::Channel { bytes: bytes.value },
         model::Kind::Service => blob::Kind::Service,
@@ -49,6 +58,14 @@ fn kind<'a>(objects: &'a [Object], object: &'a Object) -> Option<blob::Kind<'a>>
             offset: device.offset,
             irq: object_id(objects, device.irq?)?,
         },
+        model::Kind::Native(task) => blob::Kind::NativeTask(blob::NativeTask {
+            program: &task.program.value,
+            prio: task.prio,
+            stack: task.stack,
+            heap: task.heap,
+            restart: task.restart,
+            args: strings(&task.args)?,
+        }),
         model::Kind::Server(server) => blob::Kind::WasmServer(blob::WasmServer {
             prio: server.prio,
             heap: server.heap,
@@ -61,6 +78,7 @@ fn kind<'a>(objects: &'a [Object], object: &'a Object) -> Option<blob::Kind<'a>>
             stack: guest.stack.value,
             deadline_ms: guest.deadline_ms,
             start: guest.start,
+            rank: guest.rank,
             restart: guest.restart,
             groups: guest.groups.iter().map(|&(group, _)| group).collect(),
             limits: guest.limits.clone(),
@@ -68,6 +86,34 @@ fn kind<'a>(objects: &'a [Object], object: &'a Object) -> Option<blob::Kind<'a>>
             env: strings(&guest.env)?,
         }),
         model::Kind::Broken => return None,
+    })
+}
+
+fn fills(fills: &[model::Fill]) -> Option<heapless::Vec<blob::Fill<'_>, { blob::MAX_FILLS }>> {
+    let mut all = heapless::Vec::new();
+    for fill in fills {
+        let fill = blob::Fill {
+            offset: fill.offset,
+            len: fill.len,
+            file: &fill.file.value,
+            file_offset: fill.file_offset,
+        };
+        all.push(fill).ok()?;
+    }
+    Some(all)
+}
+
+fn thread(tcb: &model::Tcb) -> Option<blob::Tcb> {
+    let number = |value: &Option<super::Spanned<u64>>| value.as_ref().map_or(0, |v| v.value);
+    Some(blob::Tcb {
+        addr: number(&tcb.addr),
+        ip: number(&tcb.ip),
+        sp: tcb.sp,
+        prio: tcb.prio,
+        max_prio: tcb.max_prio,
+        resume: tcb.resume,
+        fault_ep: number(&tcb.fault_ep),
+        init: heapless::Vec::from_slice(&tcb.init).ok()?,
     })
 }
 

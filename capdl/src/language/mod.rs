@@ -22,6 +22,8 @@ pub use span::{Span, Spanned, line};
 pub struct Options<'a> {
     /// The modules there are; none: guests may name any.
     pub modules: Option<&'a [Module]>,
+    /// Bytes of the machine's memory; none: enough.
+    pub memory: Option<u64>,
 }
 
 /// A module that guests can run.

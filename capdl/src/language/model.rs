@@ -2,7 +2,7 @@
 //! What a spec means: names resolved, arrays expanded, defaults filled in.
 
 use super::span::{Span, Spanned};
-use crate::blob::{Group, Limits, Restart, Rights, Start};
+use crate::blob::{CapData, Group, Limits, Restart, Rights, Start, Trigger};
 
 /// An object.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Object {
     pub name: String,
     /// Where its name is declared.
     pub span: Span,
+    /// The untyped that the text declares it in, by its index, and where.
+    pub within: Option<Spanned<usize>>,
     /// What it is.
     pub kind: Kind,
     /// The capabilities it holds.
@@ -27,21 +29,41 @@ pub enum Kind {
         /// Physical address, if the text names one.
         paddr: Option<u64>,
     },
+    /// `ut (leftover)`
+    Leftover,
     /// `frame`
     Frame {
         /// log2 of its bytes.
         bits: u8,
         /// Physical address, if the text names one.
         paddr: Option<u64>,
+        /// What is in it from the start.
+        fill: Vec<Fill>,
     },
     /// `ep`
     Endpoint,
     /// `notification`
     Notification,
-    /// `irq`
+    /// `cnode`
+    CNode {
+        /// log2 of its slots.
+        bits: u8,
+    },
+    /// `pgd`, `pud`, `pd`, `pt`: a page table of level 0 to 3
+    PageTable {
+        /// 0: the root of a VSpace.
+        level: u8,
+    },
+    /// `asid_pool`
+    AsidPool,
+    /// `tcb`
+    Tcb(Tcb),
+    /// `irq` and `arm_irq`
     Irq {
         /// Its number, once `irq maps` has given one.
         number: Option<Spanned<u32>>,
+        /// How it tells, if the text says so.
+        trigger: Option<Trigger>,
     },
     /// `channel`
     Channel {
@@ -52,12 +74,65 @@ pub enum Kind {
     Service,
     /// `virtio_device`
     VirtioDevice(VirtioDevice),
+    /// `native_task`
+    Native(Native),
     /// `wasm_server`
     Server(Server),
     /// `wasm_guest`
     Guest(Box<Guest>),
     /// Declared, but wrongly: nothing more is said about it.
     Broken,
+}
+
+/// A part of a file in a frame.
+#[derive(Clone, Debug)]
+pub struct Fill {
+    /// Bytes from the start of the frame.
+    pub offset: u32,
+    /// How many bytes.
+    pub len: u32,
+    /// Name of the file.
+    pub file: Spanned<String>,
+    /// Bytes from the start of the file.
+    pub file_offset: u64,
+}
+
+/// A thread.
+#[derive(Clone, Debug)]
+pub struct Tcb {
+    /// Address of its IPC buffer, if it has one.
+    pub addr: Option<Spanned<u64>>,
+    /// Where it starts, if the text says so.
+    pub ip: Option<Spanned<u64>>,
+    /// Its stack pointer.
+    pub sp: u64,
+    /// Its priority.
+    pub prio: u8,
+    /// The highest priority that it may give.
+    pub max_prio: u8,
+    /// Whether it runs at once.
+    pub resume: bool,
+    /// Place in its CSpace of the endpoint for its faults; none: they are the root task's.
+    pub fault_ep: Option<Spanned<u64>>,
+    /// Its first registers.
+    pub init: Vec<u64>,
+}
+
+/// A program for seL4 that the root task starts.
+#[derive(Clone, Debug)]
+pub struct Native {
+    /// Name of its ELF file.
+    pub program: Spanned<String>,
+    /// Priority of its first thread.
+    pub prio: u8,
+    /// Bytes of the first thread's stack.
+    pub stack: u32,
+    /// Bytes of heap.
+    pub heap: u32,
+    /// What happens when it faults.
+    pub restart: Restart,
+    /// Arguments.
+    pub args: Vec<String>,
 }
 
 /// A device behind a virtio-mmio slot.
@@ -101,6 +176,10 @@ pub struct Guest {
     pub deadline_ms: Option<u32>,
     /// When it starts.
     pub start: Start,
+    /// The guests that are started before it, by their indices.
+    pub after: Vec<Spanned<usize>>,
+    /// How many guests one after the other are started before it.
+    pub rank: u16,
     /// What happens when it ends.
     pub restart: Restart,
     /// The groups of hostcalls that it is granted, each with the place where.
@@ -126,6 +205,15 @@ pub struct Cap {
     pub target: usize,
     /// What it allows.
     pub rights: Rights,
+    /// What else there is to it.
+    pub data: CapData,
+}
+
+impl Cap {
+    /// The number of its slot, if that is one.
+    pub fn number(&self) -> Option<u64> {
+        self.slot.parse().ok()
+    }
 }
 
 impl Guest {
@@ -137,17 +225,38 @@ impl Guest {
 }
 
 impl Kind {
+    /// log2 of the bytes that the kernel makes the object of; none: it is not made of memory, or of several objects.
+    pub fn size_bits(&self) -> Option<u8> {
+        // `seL4_SlotBits` and the `seL4_…Bits` of each object, AArch64 without hypervisor and MCS.
+        Some(match self {
+            Self::Untyped { bits, .. } | Self::Frame { bits, .. } => *bits,
+            Self::Endpoint => 4,
+            Self::Notification => 5,
+            Self::CNode { bits } => bits + 5,
+            Self::PageTable { .. } | Self::AsidPool => 12,
+            Self::Tcb(_) => 11,
+            _ => return None,
+        })
+    }
+
     /// The object type, with its article.
     pub fn describe(&self) -> &'static str {
         match self {
             Self::Untyped { .. } => "an untyped",
+            Self::Leftover => "what is left of memory",
             Self::Frame { .. } => "a frame",
             Self::Endpoint => "an endpoint",
             Self::Notification => "a notification",
+            Self::CNode { .. } => "a CNode",
+            Self::PageTable { level: 0 } => "a VSpace",
+            Self::PageTable { .. } => "a page table",
+            Self::AsidPool => "an ASID pool",
+            Self::Tcb(_) => "a thread",
             Self::Irq { .. } => "an interrupt",
             Self::Channel { .. } => "a channel",
             Self::Service => "a service",
             Self::VirtioDevice(_) => "a virtio device",
+            Self::Native(_) => "a native task",
             Self::Server(_) => "a process server",
             Self::Guest(_) => "a guest",
             Self::Broken => "an object",
@@ -156,6 +265,11 @@ impl Kind {
 }
 
 impl Object {
+    /// Its name, for an element that of its array.
+    pub fn array(&self) -> &str {
+        self.name.split('[').next().unwrap_or_default()
+    }
+
     /// The object in the slot `memory`.
     pub fn memory(&self) -> Option<(usize, Span)> {
         let memory = self.caps.iter().find(|cap| cap.slot == "memory")?;

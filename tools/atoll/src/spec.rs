@@ -94,7 +94,11 @@ pub fn compile_file(
 ) -> Result<Vec<u8>, SpecError> {
     let text =
         String::from_utf8(files::read(path)?).map_err(|_| SpecError::NotText(path.into()))?;
-    compile(&shown_name(path), &text, &Options { modules }, key).map_err(|report| {
+    let options = Options {
+        modules,
+        ..Options::default()
+    };
+    compile(&shown_name(path), &text, &options, key).map_err(|report| {
         let report = report.in_file(&path.display().to_string());
         eprintln!("{}", report.render(colors()));
         SpecError::Wrong(path.into(), report.diagnostics().len())

@@ -23,6 +23,8 @@ pub(crate) struct Description {
     pub deadline_ms: Option<u32>,
     /// When it starts.
     pub start: Start,
+    /// Its turn among the guests that start with the server.
+    pub rank: u16,
     /// What happens when it ends.
     pub restart: Restart,
     /// Arguments.
@@ -106,6 +108,7 @@ impl Description {
             stack: guest.stack,
             deadline_ms: guest.deadline_ms,
             start: guest.start,
+            rank: guest.rank,
             restart: guest.restart,
             args: owned(&guest.args),
             env: owned(&guest.env),

@@ -147,10 +147,12 @@ impl<P: Platform> Server<P> {
         &self.platform
     }
 
-    /// Starts every guest that starts with the server. One that cannot start is reported; the others
-    /// start all the same.
+    /// Starts every guest that starts with the server, in the order that the spec asks for. One that
+    /// cannot start is reported; the others start all the same.
     pub fn boot(self: &Arc<Self>) {
-        for (index, place) in self.places.iter().enumerate() {
+        let mut places: Vec<_> = self.places.iter().enumerate().collect();
+        places.sort_by_key(|(_, place)| place.description.rank);
+        for (index, place) in places {
             if place.starts(Start::Boot) {
                 // A refusal is in the log.
                 let _ = self.start_place(index);

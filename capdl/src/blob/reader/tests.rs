@@ -44,6 +44,7 @@ fn message(count: u16) -> Vec<u8> {
         stack: 65536,
         deadline_ms: Some(1 << 20),
         start: Start::Demand,
+        rank: 1,
         restart: Restart::Transient,
         groups: GROUPS,
         limits: LIMITS,

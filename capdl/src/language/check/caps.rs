@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The `caps` sections.
 
-use super::kinds::PLANNED_OBJECTS;
+use super::copies::Copy;
+use super::kinds::RESERVED_OBJECTS;
 use super::params::ONE_OF_THEM;
 use super::{Checker, group_names};
 use crate::blob::{Group, MAX_CAPS};
@@ -10,17 +11,13 @@ use crate::language::diagnostic::{Diagnostic, nearest};
 use crate::language::model::{Cap, Kind};
 use crate::language::span::Spanned;
 
-/// The slots of a process server.
-const SERVER_SLOTS: [&str; 3] = ["memory", "console", "timer"];
-
 impl<'a> Checker<'a> {
     /// Adds the capabilities of one declaration.
     pub(super) fn caps(&mut self, decl: &'a CapDecl) {
         let (name, entries) = match decl {
             CapDecl::Holder(name, entries) => (name, entries),
             CapDecl::Name(name) => {
-                let message = "names for capabilities are not supported yet";
-                self.push(Diagnostic::new(name.span, message, "remove the name"));
+                self.name_place(name);
                 return;
             }
         };
@@ -36,70 +33,109 @@ impl<'a> Checker<'a> {
         let Some(&first) = holders.first() else {
             return;
         };
-        match &self.objects[first].kind {
-            Kind::Server(_) | Kind::Guest(_) | Kind::Channel { .. } => {}
-            Kind::Broken => return,
-            Kind::Irq { .. } => {
-                let message = "capabilities of an interrupt are not supported yet";
-                let help = "it signals the server that holds it";
-                self.push(Diagnostic::new(name.span, message, help));
-                return;
-            }
-            other => {
-                let message = format!(
-                    "`{}` is {}: it holds nothing",
-                    name.name.value,
-                    other.describe()
-                );
-                let help = "what holds capabilities are servers, guests and channels";
+        if !self.holds(first) {
+            if !matches!(self.objects[first].kind, Kind::Broken) {
+                let what = self.objects[first].kind.describe();
+                let message = format!("`{}` is {what}: it holds nothing", name.name.value);
+                let help = match self.objects[first].kind {
+                    Kind::AsidPool => {
+                        "remove this section: the root task gives each VSpace its address space identifier"
+                    }
+                    Kind::Untyped { .. } => {
+                        "what is made of it goes in its declaration: `pool = ut (24 bits) { … }`"
+                    }
+                    _ => {
+                        "what holds capabilities are servers, guests, native tasks, channels, and the kernel's CNodes, threads, page tables and interrupts"
+                    }
+                };
                 let declared = self.objects[first].span;
                 let wrong = Diagnostic::new(name.span, message, help);
                 self.push(wrong.other(declared, "declared here"));
-                return;
             }
+            return;
         }
         for &holder in &holders {
             // Only to explain what a guest lacks.
             self.sections.entry(holder).or_insert(name.span);
         }
+        let mut next = 0;
         for entry in entries {
-            self.cap(&holders, entry);
+            self.cap(&holders, entry, &mut next);
         }
     }
 
-    fn cap(&mut self, holders: &[usize], entry: &'a CapEntry) {
-        let unsupported = if entry.copy {
-            let help = "name the object, and the rights to it: `slot: object (R)`";
-            Some((entry.target.span, "copies of capabilities are", help))
-        } else if let Some(name) = &entry.name {
-            Some((name.span, "names for capabilities are", "remove the name"))
-        } else {
-            let help = "remove it: every capability derives from the root task's";
-            let parent = entry.parent.as_ref();
-            parent.map(|parent| (parent.span, "`child_of` is", help))
-        };
-        if let Some((span, what, help)) = unsupported {
-            let message = format!("{what} not supported yet");
-            self.push(Diagnostic::new(span, message, help));
+    /// Whether an object holds capabilities.
+    fn holds(&self, id: usize) -> bool {
+        matches!(
+            self.objects[id].kind,
+            Kind::Server(_)
+                | Kind::Guest(_)
+                | Kind::Native(_)
+                | Kind::Channel { .. }
+                | Kind::CNode { .. }
+                | Kind::PageTable { .. }
+                | Kind::Tcb(_)
+                | Kind::Irq { .. }
+        )
+    }
+
+    /// Whether the slots of an object have numbers.
+    fn is_numbered(&self, id: usize) -> bool {
+        matches!(
+            self.objects[id].kind,
+            Kind::CNode { .. } | Kind::PageTable { .. } | Kind::Irq { .. }
+        )
+    }
+
+    /// One capability of each holder, or several in slots that follow each other; `next` is the first slot for those
+    /// whose number is left out.
+    fn cap(&mut self, holders: &[usize], entry: &'a CapEntry, next: &mut u64) {
+        if let Some(parent) = &entry.parent {
+            self.derived(parent.span);
             return;
         }
-        let name = &*entry.target.name.value;
-        if let Some(group) = Group::named(name) {
-            self.hostcalls(holders, entry, group);
-            return;
+        if !entry.copy {
+            let name = &*entry.target.name.value;
+            if let Some(group) = Group::named(name) {
+                self.hostcalls(holders, entry, group);
+                return;
+            }
+            if let Some((_, message, help)) = RESERVED_OBJECTS.iter().find(|known| known.0 == name)
+            {
+                self.push(Diagnostic::new(entry.target.span, *message, *help));
+                return;
+            }
         }
-        if PLANNED_OBJECTS.contains(&name) {
-            let message = format!("`{name}` is not supported yet");
-            let help = "remove it: this authority stays with the root task";
-            self.push(Diagnostic::new(entry.target.span, message, help));
-            return;
-        }
-        let Some(targets) = self.resolve(&entry.target) else {
+        let targets = match entry.copy {
+            true => Vec::new(),
+            false => match self.resolve(&entry.target) {
+                Some(targets) => targets,
+                None => return,
+            },
+        };
+        let numbered = self.is_numbered(holders[0]);
+        let Some(slot) = self.slot(holders[0], entry, *next) else {
             return;
         };
-        let Some(slot) = self.slot(holders[0], entry) else {
+        if entry.copy {
+            *next = slot
+                .value
+                .parse()
+                .map_or(0, |number: u64| number.saturating_add(1));
+            for &holder in holders {
+                self.copies.push(Copy {
+                    holder,
+                    slot: slot.clone(),
+                    entry,
+                });
+            }
+            self.name_caps(entry, holders, &[&slot.value]);
             return;
-        };
+        }
+        if numbered {
+            self.consecutive(holders, &slot, &targets, entry, next);
+            return;
+        }
         if targets.len() != 1 && targets.len() != holders.len() {
             let message = format!("{} objects for {} slots", targets.len(), holders.len());
             let help = "name one object, or as many as there are holders: each gets one of them";
@@ -112,8 +148,73 @@ impl<'a> Checker<'a> {
             } else {
                 targets[i]
             };
-            self.give(holder, &slot, target, entry);
+            self.give(holder, &slot, target, entry, None);
         }
+        self.name_caps(entry, holders, &[&slot.value]);
+    }
+
+    /// Capabilities to each of the objects, in slots that follow each other; each holder gets all of them.
+    fn consecutive(
+        &mut self,
+        holders: &[usize],
+        slot: &Spanned<String>,
+        targets: &[usize],
+        entry: &'a CapEntry,
+        next: &mut u64,
+    ) {
+        let Ok(first) = slot.value.parse::<u64>() else {
+            return;
+        };
+        let slots: Vec<_> = (0..targets.len() as u64)
+            .map(|i| first.saturating_add(i).to_string())
+            .collect();
+        *next = first.saturating_add(targets.len() as u64);
+        for &holder in holders {
+            for (number, &target) in slots.iter().zip(targets) {
+                let slot = Spanned::new(number.clone(), slot.span);
+                if !self.in_range(holder, &slot, targets.len()) {
+                    return;
+                }
+                self.give(holder, &slot, target, entry, None);
+            }
+        }
+        let slots: Vec<_> = slots.iter().map(|slot| &**slot).collect();
+        self.name_caps(entry, holders, &slots);
+    }
+
+    /// Whether there is a slot of this number.
+    fn in_range(&mut self, holder: usize, slot: &Spanned<String>, several: usize) -> bool {
+        let object = &self.objects[holder];
+        let slots = match object.kind {
+            Kind::CNode { bits } => 1u64 << bits,
+            Kind::PageTable { .. } => 512,
+            _ => 1,
+        };
+        if slot.value.parse::<u64>().is_ok_and(|number| number < slots) {
+            return true;
+        }
+        let message = format!("`{}` has no slot {}", object.name, slot.value);
+        let last = slots - 1;
+        let help = match (&object.kind, several) {
+            (Kind::Irq { .. }, _) => {
+                "the only slot of an interrupt is 0, for the notification that it signals".into()
+            }
+            (_, 2..) => format!(
+                "{several} capabilities go into slots that follow each other, and the last slot is {last:#x}"
+            ),
+            _ => format!("its slots are 0 to {last:#x}"),
+        };
+        let declared = object.span;
+        let wrong = Diagnostic::new(slot.span, message, help);
+        self.push(wrong.other(declared, "declared here"));
+        false
+    }
+
+    /// `- child_of` and `cdt` say what nobody but the root task can bring about.
+    pub(super) fn derived(&mut self, span: crate::language::span::Span) {
+        let message = "capabilities of a spec do not derive from each other";
+        let help = "remove it: the root task keeps the first capability to each object, and all others derive from that";
+        self.push(Diagnostic::new(span, message, help));
     }
 
     /// A group of hostcalls for guests.
@@ -151,96 +252,77 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The name of the slot.
-    fn slot(&mut self, holder: usize, entry: &'a CapEntry) -> Option<Spanned<String>> {
-        let what = self.objects[holder].kind.describe();
+    /// The slot: its name, or its number.
+    fn slot(&mut self, holder: usize, entry: &'a CapEntry, next: u64) -> Option<Spanned<String>> {
+        let object = &self.objects[holder];
+        let what = object.kind.describe();
         let target = &*entry.target.name.value;
+        if self.is_numbered(holder) {
+            let number = match &entry.slot {
+                None => Spanned::new(next, entry.span),
+                Some(Spanned {
+                    value: Slot::Number(number),
+                    span,
+                }) => Spanned::new(*number, *span),
+                Some(Spanned { span, .. }) => {
+                    let message = format!("the slots of {what} have numbers");
+                    let help = format!("write `{next:#x}: {target}`, say");
+                    self.push(Diagnostic::new(*span, message, help));
+                    return None;
+                }
+            };
+            let slot = Spanned::new(number.value.to_string(), number.span);
+            return self.in_range(holder, &slot, 1).then_some(slot);
+        }
+        let example = match object.kind {
+            Kind::Tcb(_) => "cspace",
+            Kind::Native(_) => "port",
+            _ => "memory",
+        };
+        let help = format!("write `{example}: {target}`, say");
         match &entry.slot {
             Some(Spanned {
                 value: Slot::Name(name),
                 span,
             }) => Some(Spanned::new(name.clone(), *span)),
-            Some(Spanned {
-                value: Slot::Number(_),
-                span,
-            }) => {
+            Some(Spanned { span, .. }) => {
                 let message = format!("the slots of {what} have names");
-                let help = format!("write `memory: {target}`, say");
                 self.push(Diagnostic::new(*span, message, help));
                 None
             }
             None => {
-                let help = format!("write `memory: {target}`, say");
                 let message = format!("`{target}` needs a slot");
-                let near = nearest(target, group_names());
+                let near = match object.kind {
+                    Kind::Guest(_) => nearest(target, group_names()),
+                    _ => None,
+                };
                 self.push(Diagnostic::new(entry.span, message, help).suggest(near));
                 None
             }
         }
     }
 
-    /// Puts a capability to an object into a slot, if it can go there.
-    fn give(&mut self, holder: usize, slot: &Spanned<String>, target: usize, entry: &'a CapEntry) {
-        let kind = &self.objects[target].kind;
-        if matches!(kind, Kind::Broken) {
+    /// Puts a capability to an object, or a copy of one to it, into a slot, if it can go there.
+    pub(super) fn give(
+        &mut self,
+        holder: usize,
+        slot: &Spanned<String>,
+        target: usize,
+        entry: &'a CapEntry,
+        source: Option<&Cap>,
+    ) {
+        if matches!(self.objects[target].kind, Kind::Broken)
+            || !self.fits(holder, slot, target, entry)
+        {
             return;
         }
-        let what = self.objects[holder].kind.describe();
-        let (wanted, help) = match (&self.objects[holder].kind, &*slot.value) {
-            (Kind::Guest(_), "memory") => {
-                ("an untyped", "name its budget: `budget = ut (20 bits)`")
-            }
-            (_, "memory") => ("an untyped", "name one: `pool = ut (24 bits)`"),
-            (Kind::Server(_), "console") => (
-                "a frame",
-                "name the registers of a PL011: `uart = frame (4k, paddr: 0x09000000)`",
-            ),
-            (Kind::Server(_), "timer") => ("an interrupt", "name one: `timer = irq`"),
-            (Kind::Guest(_), _) if matches!(kind, Kind::Service) => ("a service", ""),
-            (Kind::Guest(_), _) if matches!(kind, Kind::Channel { .. }) => ("a channel", ""),
-            (Kind::Guest(_), _) if matches!(kind, Kind::VirtioDevice(_)) => ("a virtio device", ""),
-            (Kind::Guest(_), _) if matches!(kind, Kind::Untyped { .. }) => (
-                "a channel, a service or a virtio device",
-                "its budget goes into the slot `memory`",
-            ),
-            (Kind::Guest(_), _) => (
-                "a channel, a service or a virtio device",
-                "besides its memory a guest can hold channels, services, virtio devices and hostcall groups",
-            ),
-            (Kind::Server(_), _) if self.of_a_device(target) => (kind.describe(), ""),
-            (Kind::Server(_), _) => {
-                let message = format!("{what} has no slot `{}`", slot.value);
-                let help = "the slots of a process server are `memory`, `console`, `timer`, and any for the \
-                     registers and interrupts of virtio devices";
-                let near = nearest(&slot.value, SERVER_SLOTS);
-                self.push(Diagnostic::new(slot.span, message, help).suggest(near));
-                return;
-            }
-            _ => {
-                let message = format!("{what} has no slot `{}`", slot.value);
-                let help = format!("the only slot of {what} is `memory`");
-                self.push(Diagnostic::new(slot.span, message, help));
-                return;
-            }
-        };
-        let found = kind.describe();
-        if found != wanted {
-            let message = format!(
-                "slot `{}` of {what} takes {wanted}, not {found}",
-                slot.value
-            );
-            let declared = self.objects[target].span;
-            let label = format!("`{}` is {found}", entry.target.name.value);
-            let wrong = Diagnostic::new(entry.target.span, message, help);
-            self.push(wrong.other(declared, label));
-            return;
-        }
-        let rights = self.rights(target, entry);
+        let (rights, data) = self.rights(holder, target, entry, source);
         let cap = Cap {
             slot: slot.value.clone(),
             span: entry.span,
             target,
             rights,
+            data,
         };
         self.add(holder, cap);
     }
@@ -256,7 +338,7 @@ impl<'a> Checker<'a> {
             self.push(twice.other(first, "the first time"));
             return;
         }
-        if object.caps.len() == MAX_CAPS {
+        if object.caps.len() == MAX_CAPS && !self.is_numbered(holder) {
             let message = format!("`{}` holds more than {MAX_CAPS} capabilities", object.name);
             let help = "remove it; a guest can be given more while it runs";
             self.push(Diagnostic::new(cap.span, message, help));

@@ -111,6 +111,7 @@ impl Checker<'_> {
             Kind::Frame {
                 bits: REGISTER_BITS,
                 paddr: Some(_),
+                ..
             } => return Some(id),
             Kind::Frame { paddr: None, .. } => (
                 format!("`{text}` is ordinary memory: it has no `paddr`"),

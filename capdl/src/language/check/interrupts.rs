@@ -63,11 +63,13 @@ impl Checker<'_> {
         match &mut self.objects[id].kind {
             Kind::Irq {
                 number: slot @ None,
+                ..
             } => {
                 *slot = Some(Spanned::new(number.value as u32, number.span));
             }
             Kind::Irq {
                 number: Some(first),
+                ..
             } => {
                 let first = first.span;
                 let message = format!("`{name}` has two numbers");
@@ -89,7 +91,7 @@ impl Checker<'_> {
         let mut holders: BTreeMap<usize, Span> = BTreeMap::new();
         for id in 0..self.objects.len() {
             let object = &self.objects[id];
-            if !self.irq_maps_wrong && matches!(object.kind, Kind::Irq { number: None }) {
+            if !self.irq_maps_wrong && matches!(object.kind, Kind::Irq { number: None, .. }) {
                 let name = &object.name;
                 let message = format!("interrupt `{name}` has no number");
                 let help = format!("give it one: `irq maps {{ 30: {name} }}`");

@@ -10,6 +10,8 @@ pub struct KindInfo {
     pub positional: Positional,
     /// Parameters with a name.
     pub params: &'static [&'static str],
+    /// Parameters that are one word.
+    pub flags: &'static [&'static str],
     /// Parameters, with or without a value, that capDL or the design has and this does not.
     pub planned: &'static [&'static str],
 }
@@ -26,59 +28,133 @@ pub enum Positional {
 }
 
 /// The object types.
-pub const KINDS: [KindInfo; 10] = [
+pub const KINDS: [KindInfo; 19] = [
     KindInfo {
         name: "ut",
         positional: Positional::Bits,
         params: &["paddr"],
+        flags: &["leftover"],
         planned: &[],
     },
     KindInfo {
         name: "frame",
         positional: Positional::Bytes,
-        params: &["paddr"],
-        planned: &["fill"],
+        params: &["paddr", "fill"],
+        flags: &[],
+        planned: &[],
     },
     KindInfo {
         name: "ep",
         positional: Positional::None,
         params: &[],
+        flags: &[],
         planned: &[],
     },
     KindInfo {
         name: "notification",
         positional: Positional::None,
         params: &[],
+        flags: &[],
         planned: &[],
+    },
+    KindInfo {
+        name: "cnode",
+        positional: Positional::Bits,
+        params: &[],
+        flags: &[],
+        planned: &[],
+    },
+    KindInfo {
+        name: "tcb",
+        positional: Positional::None,
+        params: &[
+            "addr", "ip", "sp", "prio", "max_prio", "affinity", "dom", "resume", "fault_ep", "init",
+        ],
+        flags: &[],
+        planned: &[],
+    },
+    KindInfo {
+        name: "pgd",
+        positional: Positional::None,
+        params: &[],
+        flags: &[],
+        planned: &[],
+    },
+    KindInfo {
+        name: "pud",
+        positional: Positional::None,
+        params: &[],
+        flags: &[],
+        planned: &[],
+    },
+    KindInfo {
+        name: "pd",
+        positional: Positional::None,
+        params: &[],
+        flags: &[],
+        planned: &[],
+    },
+    KindInfo {
+        name: "pt",
+        positional: Positional::None,
+        params: &[],
+        flags: &[],
+        planned: &[],
+    },
+    KindInfo {
+        name: "asid_pool",
+        positional: Positional::None,
+        params: &[],
+        flags: &[],
+        planned: &["asid_high"],
     },
     KindInfo {
         name: "irq",
         positional: Positional::None,
         params: &[],
+        flags: &[],
+        planned: &[],
+    },
+    KindInfo {
+        name: "arm_irq",
+        positional: Positional::None,
+        params: &["trigger", "target"],
+        flags: &[],
         planned: &[],
     },
     KindInfo {
         name: "channel",
         positional: Positional::Bytes,
         params: &[],
+        flags: &[],
         planned: &["park", "drop", "single_writer"],
     },
     KindInfo {
         name: "service",
         positional: Positional::None,
         params: &[],
+        flags: &[],
         planned: &[],
     },
     KindInfo {
         name: "virtio_device",
         positional: Positional::None,
         params: &["mmio", "irq"],
+        flags: &[],
+        planned: &[],
+    },
+    KindInfo {
+        name: "native_task",
+        positional: Positional::None,
+        params: &["program", "prio", "stack", "heap", "restart", "args"],
+        flags: &[],
         planned: &[],
     },
     KindInfo {
         name: "wasm_server",
         positional: Positional::None,
         params: &["prio", "heap", "restart"],
+        flags: &[],
         planned: &[],
     },
     KindInfo {
@@ -91,6 +167,7 @@ pub const KINDS: [KindInfo; 10] = [
             "stack",
             "deadline",
             "start",
+            "after",
             "restart",
             "args",
             "env",
@@ -103,28 +180,53 @@ pub const KINDS: [KindInfo; 10] = [
             "table_elements",
             "modules",
         ],
-        planned: &["group", "after"],
+        flags: &[],
+        planned: &["group"],
     },
 ];
 
-/// Object types of capDL for this architecture, or of the design, that a spec cannot use.
-pub const PLANNED_KINDS: [&str; 16] = [
-    "tcb",
-    "cnode",
-    "pt",
-    "pd",
-    "pud",
-    "pgd",
-    "asid_pool",
-    "vcpu",
-    "sc",
-    "rtreply",
-    "smc",
-    "arm_irq",
-    "arm_sgi_signal",
-    "streamid",
-    "contextbank",
-    "mmio_device",
+/// Object types of capDL for this architecture, or of the design, that a spec cannot use, each with the reason.
+pub const REFUSED_KINDS: [(&str, &str, &str); 8] = [
+    (
+        "vcpu",
+        "this kernel has no virtual machines",
+        "run the program as a `native_task`",
+    ),
+    (
+        "sc",
+        "this kernel has no scheduling contexts",
+        "who runs is decided by priorities: `prio: 100`",
+    ),
+    (
+        "rtreply",
+        "this kernel has no reply objects",
+        "remove it: the kernel makes a reply capability at each call",
+    ),
+    (
+        "smc",
+        "this kernel has no calls of the firmware",
+        "remove it: the kernel is built without them",
+    ),
+    (
+        "arm_sgi_signal",
+        "this kernel has no capabilities for interrupts between cores",
+        "use a `notification`",
+    ),
+    (
+        "streamid",
+        "this kernel has no IOMMU",
+        "let a guest drive the device: `virtio_device (mmio: …, irq: …)`",
+    ),
+    (
+        "contextbank",
+        "this kernel has no IOMMU",
+        "let a guest drive the device: `virtio_device (mmio: …, irq: …)`",
+    ),
+    (
+        "mmio_device",
+        "`mmio_device` objects are not supported yet",
+        "hold the frame of its registers in a `native_task`",
+    ),
 ];
 
 /// Object types of capDL for other architectures.
@@ -139,11 +241,36 @@ pub const FOREIGN_KINDS: [&str; 8] = [
     "arm_io_device",
 ];
 
-/// Object names that capDL reserves for authority that this cannot hand out.
-pub const PLANNED_OBJECTS: [&str; 5] = [
-    "irq_control",
-    "asid_control",
-    "io_space_master",
-    "sched_control",
-    "sgi_signal",
+/// Names that capDL reserves for authorities of the kernel, each with why nobody is given it.
+pub const RESERVED_OBJECTS: [(&str, &str, &str); 6] = [
+    (
+        "irq_control",
+        "who holds `irq_control` could take every interrupt",
+        "name the interrupts that are meant: `uart = irq`",
+    ),
+    (
+        "asid_control",
+        "`asid_control` stays with the root task, which makes all pools",
+        "declare a pool and hold it: `pool = asid_pool`",
+    ),
+    (
+        "io_space_master",
+        "this kernel has no IOMMU",
+        "let a guest drive the device: `virtio_device (mmio: …, irq: …)`",
+    ),
+    (
+        "sched_control",
+        "this kernel has no scheduling contexts",
+        "who runs is decided by priorities: `prio: 100`",
+    ),
+    (
+        "sgi_signal",
+        "this kernel has no capabilities for interrupts between cores",
+        "use a `notification`",
+    ),
+    (
+        "domain",
+        "this kernel has one domain",
+        "who runs is decided by priorities: `prio: 100`",
+    ),
 ];

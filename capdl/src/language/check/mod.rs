@@ -2,21 +2,30 @@
 //! Whether a spec makes sense, and what it means.
 
 mod caps;
+mod copies;
+mod covers;
 mod devices;
 mod drivers;
+mod guests;
 mod interrupts;
 mod kinds;
+mod memory;
 mod modules;
 mod names;
 mod objects;
+mod order;
 mod params;
+mod raw;
 mod rights;
 mod rules;
+mod slots;
+mod spaces;
+mod threads;
 
 use std::collections::BTreeMap;
 
 use super::Options;
-use super::ast::{Cdt, Domains, File, Section};
+use super::ast::{Cdt, Domains, File, NameRef, Section};
 use super::diagnostic::Diagnostic;
 use super::model::Object;
 use super::span::Span;
@@ -38,19 +47,22 @@ pub fn check(file: &File, options: &Options<'_>) -> Result<Vec<Object>, Vec<Diag
     // Sections may repeat and stand in any order, so all objects come first.
     for section in &file.sections {
         match section {
-            Section::Objects(decls) => decls.iter().for_each(|decl| checker.declare(decl)),
-            Section::Cdt(Cdt { span, .. }) => {
-                let help = "remove it: every capability derives from the root task's";
-                checker.unsupported(*span, "cdt", help);
-            }
+            Section::Objects(decls) => decls.iter().for_each(|decl| {
+                checker.declare(decl);
+            }),
+            Section::Cdt(Cdt { span, .. }) => checker.derived(keyword(*span, "cdt")),
             Section::Domains(Domains { span, .. }) => {
-                let help = "remove it: who runs is decided by priorities, `prio: 100`";
-                checker.unsupported(*span, "domains", help);
+                let message = "this kernel has one domain";
+                let help = "remove the section: who runs is decided by priorities, `prio: 100`";
+                let span = keyword(*span, "domains");
+                checker.push(Diagnostic::new(span, message, help));
             }
             Section::Caps(_) | Section::IrqMaps(_) => {}
         }
     }
+    checker.find_covers();
     checker.find_servers();
+    checker.find_orders();
     checker.find_devices();
     for section in &file.sections {
         match section {
@@ -63,6 +75,8 @@ pub fn check(file: &File, options: &Options<'_>) -> Result<Vec<Object>, Vec<Diag
             _ => {}
         }
     }
+    checker.make_copies();
+    checker.named_places();
     checker.rules(file, options);
     if checker.diagnostics.is_empty() {
         Ok(checker.objects)
@@ -88,7 +102,15 @@ struct Checker<'a> {
     objects: Vec<Object>,
     names: BTreeMap<&'a str, Named>,
     /// The servers that guests name, until all objects are known.
-    server_refs: Vec<objects::ServerRef<'a>>,
+    server_refs: Vec<guests::ServerRef<'a>>,
+    /// The guests that guests come after, each with the first object declared so.
+    after_refs: Vec<(usize, Vec<&'a NameRef>)>,
+    /// What is inside which untyped.
+    covers: Vec<(covers::Covering<'a>, covers::Covering<'a>)>,
+    /// The names of capabilities.
+    cap_names: BTreeMap<&'a str, copies::NamedCaps<'a>>,
+    /// Copies that wait for what they are copies of.
+    copies: Vec<copies::Copy<'a>>,
     /// The frames and interrupts that devices name, each with the first object declared so.
     device_refs: Vec<(usize, devices::DeviceRef<'a>)>,
     /// Whether something is wrong with a device: then what only devices need may well be its.
@@ -122,14 +144,13 @@ impl Checker<'_> {
             "write `arch aarch64`",
         ));
     }
+}
 
-    fn unsupported(&mut self, span: Span, section: &str, help: &str) {
-        let keyword = Span {
-            start: span.start,
-            end: span.start + section.len(),
-        };
-        let message = format!("the section `{section}` is not supported yet");
-        self.push(Diagnostic::new(keyword, message, help));
+/// The first word of a section.
+fn keyword(section: Span, word: &str) -> Span {
+    Span {
+        start: section.start,
+        end: section.start + word.len(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use atoll_abi::TABLE;
 
 use super::Checker;
-use super::rules::enough;
+use super::memory::enough;
 use crate::language::diagnostic::{Diagnostic, nearest};
 use crate::language::model::{Guest, Kind};
 use crate::language::{Import, Module};

@@ -22,6 +22,8 @@ pub struct Params<'a, 'c> {
     /// Parameters that others were probably meant to be: they are not missing.
     meant: Vec<&'static str>,
     positional: Option<&'a Param>,
+    /// The words that stand alone.
+    flags: BTreeMap<&'a str, Span>,
 }
 
 impl<'a, 'c> Params<'a, 'c> {
@@ -36,6 +38,7 @@ impl<'a, 'c> Params<'a, 'c> {
         let mut seen: BTreeMap<&'a str, Span> = BTreeMap::new();
         let mut meant = Vec::new();
         let mut positional: Option<&'a Param> = None;
+        let mut flags = BTreeMap::new();
         for param in params {
             let name = match &param.kind {
                 ParamKind::Named(name, _) => &*name.value,
@@ -57,6 +60,10 @@ impl<'a, 'c> Params<'a, 'c> {
                     continue;
                 }
             };
+            if kind.flags.contains(&name) && matches!(param.kind, ParamKind::Flag(_)) {
+                flags.insert(name, param.span);
+                continue;
+            }
             if kind.planned.contains(&name) {
                 let message = format!("`{name}` is not supported yet");
                 diagnostics.push(Diagnostic::new(param.span, message, known(kind)));
@@ -64,7 +71,8 @@ impl<'a, 'c> Params<'a, 'c> {
             }
             if !kind.params.contains(&name) {
                 let message = format!("`{}` has no parameter `{name}`", kind.name);
-                let suggestion = nearest(name, kind.params.iter().copied());
+                let names = kind.params.iter().chain(kind.flags);
+                let suggestion = nearest(name, names.copied());
                 meant.extend(suggestion);
                 diagnostics
                     .push(Diagnostic::new(param.span, message, known(kind)).suggest(suggestion));
@@ -91,7 +99,23 @@ impl<'a, 'c> Params<'a, 'c> {
             named,
             meant,
             positional,
+            flags,
         }
+    }
+
+    /// Where a word stands, if it does.
+    pub fn flag(&self, name: &str) -> Option<Span> {
+        self.flags.get(name).copied()
+    }
+
+    /// Where the size is, if there is one.
+    pub fn size(&self) -> Option<Span> {
+        self.positional.map(|param| param.span)
+    }
+
+    /// The value of a parameter.
+    pub fn value(&self, name: &str) -> Option<&'a Value> {
+        self.named.get(name).copied()
     }
 
     /// Complains.
@@ -202,18 +226,75 @@ impl<'a, 'c> Params<'a, 'c> {
 
     /// A priority: 1 to 254, since 0 is the idle thread's and 255 the root task's.
     pub fn priority(&mut self, default: u8) -> Spanned<u8> {
+        self.priority_from("prio", 1, default)
+    }
+
+    /// A priority, from `least` on.
+    pub fn priority_from(&mut self, name: &str, least: u8, default: u8) -> Spanned<u8> {
         let otherwise = Spanned::new(default, self.kind_span);
-        let Some(number) = self.number("prio", "100") else {
+        let Some(number) = self.number(name, "100") else {
             return otherwise;
         };
         match u8::try_from(number.value) {
-            Ok(prio @ 1..=254) => Spanned::new(prio, number.span),
+            Ok(prio) if (least..=254).contains(&prio) => Spanned::new(prio, number.span),
             _ => {
                 let message = format!("there is no priority {} to give", number.value);
-                self.wrong(number.span, message, "priorities go from 1 to 254");
+                let help = format!("priorities go from {least} to 254");
+                self.wrong(number.span, message, help);
                 otherwise
             }
         }
+    }
+
+    /// A list of at most `most` numbers.
+    pub fn numbers(&mut self, name: &str, most: usize) -> Vec<u64> {
+        let Some(value) = self.value(name) else {
+            return Vec::new();
+        };
+        let help = format!("write `{name}: [1, 0x20]`, say");
+        let ValueKind::List(values) = &value.kind else {
+            self.wrong(value.span, format!("`{name}` is a list of numbers"), help);
+            return Vec::new();
+        };
+        if values.len() > most {
+            let message = format!("`{name}` has {} entries, {most} are possible", values.len());
+            self.wrong(
+                value.span,
+                message,
+                "leave the rest in the memory of the thread",
+            );
+        }
+        let mut numbers = Vec::new();
+        for value in values {
+            match &value.kind {
+                ValueKind::Quantity(Quantity { number, unit: None }) => numbers.push(*number),
+                _ => self.wrong(value.span, format!("`{name}` is a list of numbers"), &*help),
+            }
+        }
+        numbers
+    }
+
+    /// The name of an object, or a list of such names.
+    pub fn objects(&mut self, name: &str) -> Vec<&'a NameRef> {
+        let Some(value) = self.value(name) else {
+            return Vec::new();
+        };
+        let values = match &value.kind {
+            ValueKind::List(values) => &values[..],
+            _ => std::slice::from_ref(value),
+        };
+        let mut names = Vec::new();
+        for value in values {
+            match &value.kind {
+                ValueKind::Name(name) => names.push(name),
+                _ => {
+                    let message = format!("`{name}` takes names of objects");
+                    let help = format!("write `{name}: …` or `{name}: […, …]`, without quotes");
+                    self.wrong(value.span, message, help);
+                }
+            }
+        }
+        names
     }
 
     /// How much a guest may have of something, if the text says so.

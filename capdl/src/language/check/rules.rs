@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What must hold between objects.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Checker;
-use super::objects::DECLARE_SERVER;
+use super::guests::DECLARE_SERVER;
 use crate::language::Options;
 use crate::language::ast::File;
 use crate::language::diagnostic::Diagnostic;
 use crate::language::model::{Kind, Object};
-use crate::language::span::Span;
 
 /// Most objects that a server and its guests hold together (`wasm_handoff::Handoff::given`).
 const MAX_GIVEN: usize = 64;
@@ -18,26 +17,37 @@ impl Checker<'_> {
     /// Applies all rules.
     pub(super) fn rules(&mut self, file: &File, options: &Options<'_>) {
         // Guests without a server have been complained about one by one.
-        let excused = |object: &Object| {
-            matches!(object.kind, Kind::Server(_) | Kind::Guest(_) | Kind::Broken)
+        let runs = |object: &Object| {
+            matches!(
+                object.kind,
+                Kind::Server(_) | Kind::Guest(_) | Kind::Native(_) | Kind::Tcb(_) | Kind::Broken
+            )
         };
-        if !self.objects.iter().any(excused) {
-            let message = "this system has no process server";
+        if !self.objects.iter().any(runs) {
+            let message = "nothing runs in this system";
             self.push(Diagnostic::new(file.arch.span, message, DECLARE_SERVER));
         }
         self.services();
         self.distinct_devices();
         self.drivers();
         self.memory();
+        self.covered();
         self.owners();
+        self.leftover();
         self.budgets();
         self.priorities();
         self.physical_memory();
         self.interrupts();
+        self.spaces();
+        self.threads();
+        self.order();
         self.given();
         self.handles();
         if let Some(modules) = options.modules {
             self.modules(modules);
+        }
+        if let Some(bytes) = options.memory {
+            self.machine(bytes);
         }
     }
 
@@ -81,62 +91,6 @@ impl Checker<'_> {
             .any(|diagnostic| (section.start..end).contains(&diagnostic.span.start))
     }
 
-    /// The kernel gives out an untyped once.
-    fn owners(&mut self) {
-        let mut owners: BTreeMap<usize, (String, Span)> = BTreeMap::new();
-        for id in 0..self.objects.len() {
-            let Some((memory, span)) = self.objects[id].memory() else {
-                continue;
-            };
-            let name = self.objects[id].name.clone();
-            if let Some((owner, first)) = owners.get(&memory) {
-                let memory = &self.objects[memory].name;
-                let message = format!("`{memory}` already belongs to `{owner}`");
-                let first = *first;
-                self.push(if first == span {
-                    let help = "declare an array of untypeds, one for each element of this one";
-                    Diagnostic::new(span, message, help)
-                } else {
-                    let help = "an untyped can be given to one object only";
-                    Diagnostic::new(span, message, help).other(first, "given away here")
-                });
-            } else {
-                owners.insert(memory, (name, span));
-            }
-        }
-    }
-
-    /// What is certainly taken out of an untyped must fit.
-    fn budgets(&mut self) {
-        for object in &self.objects {
-            let Some((memory, given)) = object.memory() else {
-                continue;
-            };
-            let Kind::Untyped { bits, .. } = self.objects[memory].kind else {
-                continue;
-            };
-            let (bytes, span, what) = match &object.kind {
-                Kind::Channel { bytes } => (bytes.value, bytes.span, "the channel"),
-                Kind::Guest(guest) => (
-                    guest.stack.value,
-                    guest.stack.span,
-                    "the stack of this guest",
-                ),
-                _ => continue,
-            };
-            if u64::from(bytes) > 1 << bits {
-                let untyped = &self.objects[memory];
-                let message = format!("{what} is larger than its untyped");
-                self.diagnostics.push(
-                    Diagnostic::new(span, message, enough(bytes.into()))
-                        .label(format!("{} KiB", bytes >> 10))
-                        .other(untyped.span, format!("{} KiB", (1u64 << bits) >> 10))
-                        .other(given, "given here"),
-                );
-            }
-        }
-    }
-
     /// A guest that spins must not keep its server from ending it.
     fn priorities(&mut self) {
         for object in &self.objects {
@@ -158,51 +112,6 @@ impl Checker<'_> {
                 let wrong = Diagnostic::new(guest.prio.span, message, help);
                 let theirs = format!("its server, with priority {}", settings.prio);
                 self.diagnostics.push(wrong.other(server.span, theirs));
-            }
-        }
-    }
-
-    /// No two objects at the same physical address.
-    fn physical_memory(&mut self) {
-        let mut placed: Vec<(u64, u64, usize)> = Vec::new();
-        for (id, object) in self.objects.iter().enumerate() {
-            if let Kind::Untyped {
-                bits,
-                paddr: Some(start),
-            }
-            | Kind::Frame {
-                bits,
-                paddr: Some(start),
-            } = object.kind
-            {
-                placed.push((start, start + (1 << bits), id));
-            }
-        }
-        placed.sort_unstable();
-        let mut reach: Option<(u64, usize)> = None;
-        for &(start, end, id) in &placed {
-            let object = &self.objects[id];
-            if let Some((_, other)) = reach.filter(|&(reached, _)| start < reached) {
-                let other = &self.objects[other];
-                let message = if object.span == other.span {
-                    let array = object.name.split('[').next().unwrap_or_default();
-                    format!("all elements of `{array}` would be at the same address")
-                } else {
-                    format!(
-                        "`{}` and `{}` overlap at {start:#x}",
-                        other.name, object.name
-                    )
-                };
-                self.diagnostics.push(if object.span == other.span {
-                    let help = "declare each by itself, with an address of its own";
-                    Diagnostic::new(object.span, message, help)
-                } else {
-                    let help = "move one of them, or remove it";
-                    Diagnostic::new(object.span, message, help).other(other.span, "the other one")
-                });
-            }
-            if reach.is_none_or(|(reached, _)| end > reached) {
-                reach = Some((end, id));
             }
         }
     }
@@ -316,10 +225,4 @@ impl Checker<'_> {
             }
         }
     }
-}
-
-/// What to do about an untyped that has fewer than these bytes.
-pub(super) fn enough(bytes: u64) -> String {
-    let bits = bytes.next_power_of_two().ilog2();
-    format!("give it an untyped of {bits} bits or more")
 }

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Which guests are started after which.
+
+use super::Checker;
+use crate::blob::Start;
+use crate::language::ast::NameRef;
+use crate::language::diagnostic::Diagnostic;
+use crate::language::model::Kind;
+use crate::language::span::Spanned;
+
+const NAME_GUEST: &str = "name a guest of the same server that starts at boot: `after: …`";
+
+impl Checker<'_> {
+    /// Resolves the guests that guests come after.
+    pub(super) fn find_orders(&mut self) {
+        for (first, names) in std::mem::take(&mut self.after_refs) {
+            let mut after = Vec::new();
+            for name in names {
+                for id in self.resolve(name).unwrap_or_default() {
+                    self.comes_after(first, id, name);
+                    if matches!(self.objects[id].kind, Kind::Guest(_)) {
+                        after.push(Spanned::new(id, name.span));
+                    }
+                }
+            }
+            // All elements of an array were declared with the same parameters.
+            let declared = self.objects.get(first).map(|object| object.span);
+            for object in self.objects.iter_mut().skip(first) {
+                match &mut object.kind {
+                    Kind::Guest(guest) if Some(object.span) == declared => {
+                        guest.after.clone_from(&after);
+                    }
+                    _ => break,
+                }
+            }
+        }
+    }
+
+    /// Whether a guest can come after this object.
+    fn comes_after(&mut self, guest: usize, id: usize, name: &NameRef) {
+        let object = &self.objects[id];
+        let Kind::Guest(ours) = &self.objects[guest].kind else {
+            return;
+        };
+        let (message, help) = match &object.kind {
+            Kind::Broken => return,
+            Kind::Guest(_) if ours.start == Start::Demand => (
+                "a guest that starts on demand comes after nobody".into(),
+                "leave `after` out, or let it start at boot",
+            ),
+            Kind::Guest(other) if other.start == Start::Demand => (
+                format!("`{}` starts on demand, perhaps never", object.name),
+                NAME_GUEST,
+            ),
+            Kind::Guest(other)
+                if other.server.is_some()
+                    && ours.server.is_some()
+                    && other.server != ours.server =>
+            {
+                (
+                    format!("`{}` runs in another server", object.name),
+                    NAME_GUEST,
+                )
+            }
+            Kind::Guest(_) => return,
+            _ => (
+                format!(
+                    "`{}` is {}, not a guest",
+                    object.name,
+                    object.kind.describe()
+                ),
+                NAME_GUEST,
+            ),
+        };
+        let declared = object.span;
+        let wrong = Diagnostic::new(name.span, message, help);
+        self.push(wrong.other(declared, "declared here"));
+    }
+
+    /// Gives each guest its turn, which a cycle has none of.
+    pub(super) fn order(&mut self) {
+        let mut ranks: Vec<Option<u16>> = vec![None; self.objects.len()];
+        loop {
+            let mut found = Vec::new();
+            for (id, object) in self.objects.iter().enumerate() {
+                let Kind::Guest(guest) = &object.kind else {
+                    continue;
+                };
+                if ranks[id].is_none() {
+                    let before = guest.after.iter().map(|other| ranks[other.value]);
+                    let rank = before.fold(Some(0), |rank, other| Some(rank?.max(other? + 1)));
+                    found.extend(rank.map(|rank| (id, rank)));
+                }
+            }
+            if found.is_empty() {
+                break;
+            }
+            for (id, rank) in found {
+                ranks[id] = Some(rank);
+            }
+        }
+        let mut cycle = None;
+        for (object, rank) in self.objects.iter_mut().zip(&ranks) {
+            if let Kind::Guest(guest) = &mut object.kind {
+                match rank {
+                    Some(rank) => guest.rank = *rank,
+                    None => cycle = cycle.or_else(|| guest.after.first().cloned()),
+                }
+            }
+        }
+        if let Some(start) = cycle {
+            self.cycle(&start, &ranks);
+        }
+    }
+
+    /// Shows guests of which each comes after the next, and the last after the first.
+    fn cycle(&mut self, start: &Spanned<usize>, ranks: &[Option<u16>]) {
+        let next = |from: &Spanned<usize>| match &self.objects[from.value].kind {
+            Kind::Guest(guest) => {
+                let mut after = guest.after.iter();
+                after.find(|other| ranks[other.value].is_none()).cloned()
+            }
+            _ => None,
+        };
+        let mut seen: Vec<Spanned<usize>> = Vec::new();
+        let mut at = Some(start.clone());
+        while let Some(here) = at {
+            if let Some(first) = seen.iter().position(|other| other.value == here.value) {
+                seen.drain(..first);
+                break;
+            }
+            at = next(&here);
+            seen.push(here);
+        }
+        let names: Vec<_> = seen
+            .iter()
+            .map(|guest| format!("`{}`", self.objects[guest.value].name))
+            .collect();
+        let (Some(first), Some(name)) = (seen.first(), names.first()) else {
+            return;
+        };
+        let message = format!(
+            "{} after {name}: none of them can start first",
+            names.join(" comes after ")
+        );
+        let wrong = Diagnostic::new(first.span, message, "take one `after` out");
+        self.push(wrong);
+    }
+}
