@@ -49,10 +49,10 @@ say = @printf '==> %(%T)T %s\n' -1 '$(1)'
 
 # ---- The parts and what becomes of them
 
-# Programs for seL4, one a package of the same name; the last are a root task that tests the kernel, and a server
-# that leaves a device running.
+# Programs for seL4, one a package of the same name; the last are a root task that tests the kernel, a server
+# that leaves a device running, and native tasks.
 PROGRAMS := sel4-loader root-task wasm-server
-TEST_PROGRAMS := kernel-tests runaway
+TEST_PROGRAMS := kernel-tests runaway native-echo native-tests
 # Guests, one a package of the same name: those of the system, which are beside the libraries in guests/, demos
 # and benchmarks. The last are for tests, and in no image but theirs.
 GUESTS := $(notdir $(patsubst %/src/main.rs,%,$(wildcard $(addsuffix /src/main.rs,guests/* guests/demos/* guests/bench/*))))

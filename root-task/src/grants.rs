@@ -1,36 +1,47 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What the spec gives a server: what it names under the server itself, and what it names under the
-//! server's guests, since they hold it through the server.
+//! What the spec gives a program: what it names under the program itself, and under the guests of a server,
+//! since they hold it through the server.
 
-use capdl::blob::{Cap, Kind, Object, ObjectId, Reader, Rights};
+use capdl::blob::{Cap, CapData, Kind, Object, ObjectId, Reader, Rights};
 use heapless::Vec;
 
 use crate::problem::{Failure, Problem};
 
-/// Most objects that one server is given, as [`wasm_handoff::Handoff::given`] has room for.
+/// Most objects that one program is given, as [`wasm_handoff::Handoff::given`] has room for.
 pub const MAX_GRANTS: usize = 64;
 
-/// An object that a server is given.
+/// An object that a program is given.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
-    /// The object: an untyped, frame, interrupt, endpoint or notification.
+    /// The object: an untyped, frame, interrupt, or another object of the kernel.
     pub object: ObjectId,
     /// Its name.
     pub name: &'static str,
-    /// The rights: those of every capability that brought it here, together, because the server acts
-    /// for all of their holders.
+    /// The rights; in a server, those of every capability that brought it here, together, because the server
+    /// acts for all of their holders.
     pub rights: Rights,
-    /// The badge.
-    pub badge: u64,
+    /// Badge or guard.
+    pub data: CapData,
     /// Line of the first capability that brought it here.
     pub line: u32,
-    /// Name of the object that holds that capability: the server, or one of its guests.
+    /// Name of the object that holds that capability: the program, or one of its guests.
     pub holder: &'static str,
     /// Slot of that capability.
     pub slot: &'static str,
 }
 
 impl Grant {
+    /// The capability that it is.
+    pub const fn cap(&self) -> Cap<'static> {
+        Cap {
+            slot: self.slot,
+            line: self.line,
+            target: self.object,
+            rights: self.rights,
+            data: self.data,
+        }
+    }
+
     /// A problem with it, at the line of its capability.
     pub fn failure(&self, file: &'static str, problem: Problem) -> Failure {
         Failure {
@@ -43,33 +54,36 @@ impl Grant {
     }
 }
 
-/// Everything that one server is given, each object once.
+/// Everything that one program is given; a server, each object once; a native task, each capability in its order.
 pub type Grants = Vec<Grant, MAX_GRANTS>;
 
-/// Collects what the spec gives a server.
+/// Collects what the spec gives a program.
 ///
 /// # Errors
 /// [`Problem::NoObject`], [`Problem::ChannelWithoutMemory`], [`Problem::WrongKind`],
-/// [`Problem::TwoBadges`], [`Problem::TooManyGrants`]
-pub fn collect(spec: &Reader<'static>, server: ObjectId) -> Result<Grants, Failure> {
+/// [`Problem::TwoBadges`], [`Problem::TooManyGrants`], [`Problem::Covers`]
+pub fn collect(spec: &Reader<'static>, program: ObjectId) -> Result<Grants, Failure> {
     let mut grants = Grants::new();
     for (id, holder) in spec.iter() {
         let concerns = match &holder.kind {
-            Kind::WasmGuest(guest) => guest.server == server,
-            _ => id == server,
+            Kind::WasmGuest(guest) => guest.server == program,
+            _ => id == program,
         };
         if !concerns {
             continue;
         }
         for cap in &holder.caps {
-            add(spec, &mut grants, holder.name, &cap)
-                .map_err(|problem| problem.of_cap(spec.file, holder.name, &cap))?;
+            let added = match holder.kind {
+                Kind::NativeTask(_) => append(spec, &mut grants, holder.name, &cap),
+                _ => add(spec, &mut grants, holder.name, &cap),
+            };
+            added.map_err(|problem| problem.of_cap(spec.file, holder.name, &cap))?;
         }
     }
     Ok(grants)
 }
 
-/// Checks that what can have one holder only is not given to two servers: memory, because the kernel
+/// Checks that what can have one holder only is not given to two programs: memory, because the kernel
 /// gives out an untyped once, and interrupts, because they signal one notification.
 ///
 /// # Errors
@@ -87,7 +101,7 @@ pub fn disjoint<'a>(
             let object = spec.object(grant.object);
             if matches!(
                 object.map(|object| object.kind),
-                Some(Kind::Untyped { .. } | Kind::Irq { .. })
+                Some(Kind::Untyped { .. } | Kind::Leftover | Kind::Irq { .. })
             ) {
                 return Err(grant.failure(
                     spec.file,
@@ -121,7 +135,7 @@ fn add(
         _ => (id, target),
     };
     if let Some(known) = grants.iter_mut().find(|grant| grant.object == id) {
-        if known.badge != cap.badge() {
+        if known.data != cap.data {
             return Err(Problem::TwoBadges(target.name));
         }
         known.rights = Rights {
@@ -132,11 +146,40 @@ fn add(
         };
         return Ok(());
     }
+    push(spec, grants, holder, (id, target.name), cap)
+}
+
+/// Adds a capability of a native task, which has all of them apart.
+fn append(
+    spec: &Reader<'static>,
+    grants: &mut Grants,
+    holder: &'static str,
+    cap: &Cap<'static>,
+) -> Result<(), Problem> {
+    let id = cap.target;
+    let target = spec.object(id).ok_or(Problem::NoObject(id.0))?;
+    match target.kind {
+        Kind::Frame { .. } if !cap.rights.read => return Err(Problem::FrameRights),
+        _ => push(spec, grants, holder, (id, target.name), cap),
+    }
+}
+
+fn push(
+    spec: &Reader<'static>,
+    grants: &mut Grants,
+    holder: &'static str,
+    (object, name): (ObjectId, &'static str),
+    cap: &Cap<'static>,
+) -> Result<(), Problem> {
+    // Taking it back would end them, whoever has them.
+    if spec.iter().any(|(_, other)| other.within == Some(object)) {
+        return Err(Problem::Covers(name));
+    }
     let grant = Grant {
-        object: id,
-        name: target.name,
+        object,
+        name,
         rights: cap.rights,
-        badge: cap.badge(),
+        data: cap.data,
         line: cap.line,
         holder,
         slot: cap.slot,

@@ -84,6 +84,17 @@ pub fn refused(doing: &'static str) -> impl FnOnce(sel4::Error) -> Problem {
     }
 }
 
+/// Gives a VSpace an ASID of the root task's pool.
+pub fn assign_asid(vspace: usize) -> Result<(), Problem> {
+    slot::ASID_POOL
+        .cap()
+        .asid_pool_assign(cap(vspace))
+        .map_err(|error| match error {
+            sel4::Error::DeleteFirst => Problem::NoAsid,
+            other => refused("give the VSpace an ASID")(other),
+        })
+}
+
 /// The VSpace of the root task.
 pub fn own_vspace() -> cap::VSpace {
     slot::VSPACE.cap()

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod problem;
 pub mod registers;
 pub mod untyped;
+pub mod within;
 
 /// Most programs in one system: process servers and native tasks.
 pub const MAX_PROGRAMS: usize = 16;

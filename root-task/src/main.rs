@@ -11,6 +11,7 @@
 
 mod console;
 mod devices;
+mod fill;
 mod invoke;
 mod objects;
 mod parts;
@@ -19,13 +20,15 @@ mod program;
 mod raw;
 mod server;
 mod supervise;
+mod task;
+mod threads;
 mod vspace;
 
 use capdl::blob::Reader;
 use heapless::Vec;
 use root_task::MAX_PROGRAMS;
 use root_task::problem::{Failure, Problem};
-use root_task::untyped::{Block, Pool};
+use root_task::untyped::{Block, MAX_BLOCKS, Pool};
 use sel4_root_task::root_task;
 
 use crate::console::println;
@@ -42,11 +45,17 @@ struct System {
     objects: Objects,
     scratch: raw::Scratch,
     devices: Devices,
+    /// Free slots of the root task's CNode.
+    slots: Slots,
+    /// One of them, for capabilities that are needed for a moment.
+    temp: usize,
+    /// The untypeds that nothing was made of.
+    left: Vec<Block, MAX_BLOCKS>,
     /// Slot of the endpoint that takes all programs' faults.
     fault_endpoint: usize,
 }
 
-#[root_task(stack_size = 256 * 1024)]
+#[root_task(stack_size = 512 * 1024)]
 fn main(bootinfo: &sel4::BootInfoPtr) -> ! {
     let mut programs = Vec::new();
     match boot(bootinfo, &mut programs) {
@@ -90,16 +99,27 @@ fn boot(
     }
     let fault_endpoint = objects.make_rest(&spec, programs, &mut memory)?;
     let scratch = raw::Scratch::new(windows);
+    let temp = memory.slots.take(1).map_err(Problem::of_image)?;
     let mut system = System {
         spec,
         payload,
         objects,
         scratch,
         devices,
+        slots: memory.slots,
+        temp,
+        left: memory.pool.into_left(),
         fault_endpoint,
     };
+    fill::run(&mut system)?;
+    threads::configure(&system)?;
     for (index, program) in programs.iter_mut().enumerate() {
         program.start(index, &mut system)?;
+    }
+    // Only now, so that nothing runs when anything fails.
+    threads::resume(&system)?;
+    for program in programs.iter() {
+        program.run(system.spec.file)?;
     }
     Ok(system)
 }

@@ -12,6 +12,7 @@ use sel4::{AbsoluteCPtr, CNodeCapData, CapRights, CapTypeForObjectOfFixedSize, V
 use wasm_handoff::Given;
 
 use crate::System;
+use crate::fill;
 use crate::invoke::{at, cap, refused};
 use crate::vspace::{Fabric, Space};
 
@@ -78,8 +79,6 @@ impl Parts {
             .spec
             .object(grant.object)
             .ok_or(Problem::NoObject(grant.object.0))?;
-        let source = at(system.objects.slot(grant.object)?);
-        let rights = rights(grant.rights);
         let mut given = Given {
             object: grant.object.0,
             cptr: self.take()?,
@@ -87,18 +86,15 @@ impl Parts {
         };
         let destination = self.own().at(given.cptr);
         match object.kind {
-            // These have no rights to take away.
-            Kind::Untyped { .. } | Kind::Irq { .. } => destination.copy(&source, CapRights::all()),
-            // A badge of 0 is no badge, and leaves one that is there alone.
-            Kind::Endpoint | Kind::Notification => destination.mint(&source, rights, grant.badge),
             Kind::Frame {
                 size_bits, paddr, ..
             } => {
                 given.vaddr = self.windows.place(size_bits)?;
                 self.space
                     .cover(fabric, given.vaddr, 1 << size_bits, size_bits)?;
+                let rights = rights(grant.rights);
                 at(self.temp)
-                    .copy(&source, rights)
+                    .copy(&at(system.objects.slot(grant.object)?), rights)
                     .map_err(refused("copy a frame's capability"))?;
                 let attributes = match paddr {
                     Some(_) => VmAttributes::EXECUTE_NEVER,
@@ -106,16 +102,24 @@ impl Parts {
                 };
                 self.space
                     .map_one(self.temp, given.vaddr, rights, attributes)?;
-                destination.move_(&at(self.temp))
+                destination
+                    .move_(&at(self.temp))
+                    .map_err(refused("give the program this frame"))?;
             }
-            _ => {
-                return Err(Problem::WrongKind {
-                    target: object.name,
-                    wanted: "something that can be given",
-                });
+            Kind::Leftover => {
+                let own = self.own();
+                let (left, slots) = (system.left.len(), (1 << own.bits) - given.cptr as usize);
+                if left > slots {
+                    return Err(Problem::LeftoverSlots { left, slots });
+                }
+                system.leftovers(|index, source| {
+                    own.at(given.cptr + index as u64)
+                        .copy(&source, CapRights::all())
+                })?;
+                self.next = given.cptr + left as u64;
             }
+            _ => fill::give(&system.spec, &system.objects, &grant.cap(), destination)?,
         }
-        .map_err(refused("give the program this capability"))?;
         Ok(given)
     }
 

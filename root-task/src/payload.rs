@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What came with the root task: spec, module archive, programs.
+//! What came with the root task: spec, module archive, programs, files.
 
-use boot_image::root::{HEADER_BYTES, Header, MAGIC, Part};
+use boot_image::root::{HEADER_BYTES, Header, MAGIC, Named, Part};
 use root_task::plan::PAGE;
 use root_task::problem::Problem;
 
@@ -55,13 +55,26 @@ impl Payload {
 
     /// A program by name.
     pub fn program(&self, name: &'static str) -> Result<&'static [u8], Problem> {
-        let program = self
-            .header
-            .programs
-            .iter()
-            .find(|program| program.name == name);
-        let part = program.ok_or(Problem::NoProgram(name))?.part;
-        Ok(self.whole.part(part, "programs")?.bytes)
+        self.named(&self.header.programs, "programs", name)?
+            .ok_or(Problem::NoProgram(name))
+    }
+
+    /// A file by name.
+    pub fn file(&self, name: &'static str) -> Result<&'static [u8], Problem> {
+        self.named(&self.header.files, "files", name)?
+            .ok_or(Problem::NoFile(name))
+    }
+
+    fn named(
+        &self,
+        table: &[Named],
+        what: &'static str,
+        name: &str,
+    ) -> Result<Option<&'static [u8]>, Problem> {
+        match table.iter().find(|named| named.name == name) {
+            Some(named) => Ok(Some(self.whole.part(named.part, what)?.bytes)),
+            None => Ok(None),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ const WINDOW_STEP: u64 = 64 * 1024;
 
 /// log2 of what one entry spans in a table of each level, the VSpace's own first
 /// (Arm ARM, D8.2: 4 KiB granule, 48-bit addresses).
-const ENTRY_BITS: [u8; 4] = [39, 30, 21, 12];
+pub const ENTRY_BITS: [u8; 4] = [39, 30, 21, 12];
 
 /// The page tables that a VSpace has below its root.
 #[derive(Clone, Debug, Default)]
@@ -130,6 +130,23 @@ pub const SERVER: Layout = Layout {
     cnodes: &[OWN_BITS, ROOT_BITS],
 };
 
+/// A native task's ([`native_handoff`]).
+pub const TASK: Layout = {
+    use native_handoff::vspace;
+    Layout {
+        program: (vspace::PROGRAM_START, vspace::PROGRAM_END),
+        stack_top: vspace::STACK_TOP,
+        stack_room: vspace::STACK_ROOM,
+        ipc_buffer: vspace::IPC_BUFFER,
+        handoff: vspace::HANDOFF,
+        handoff_pages: vspace::HANDOFF_PAGES,
+        heap: vspace::HEAP,
+        frames: vspace::FRAMES,
+        end: vspace::FREE,
+        cnodes: &[native_handoff::CNODE_BITS],
+    }
+};
+
 /// Places frames of `2^bits` bytes each, one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Windows {
@@ -223,6 +240,19 @@ impl Plan {
         ];
         let (stack, heap) = (vspace::STACK_BYTES, Heap::new(heap));
         Self::new(&SERVER, elf, stack, heap, &images, frame_bits)
+    }
+
+    /// Plans a native task with this program, stack and heap, and with frames of `frame_bits` given to it.
+    ///
+    /// # Errors
+    /// Those of [`Plan::new`]
+    pub fn task(
+        elf: &Elf<'_>,
+        stack: u32,
+        heap: u32,
+        frame_bits: impl Iterator<Item = u8>,
+    ) -> Result<Self, Problem> {
+        Self::new(&TASK, elf, stack.into(), Heap::new(heap), &[], frame_bits)
     }
 
     /// Plans a program with a stack of these bytes, a heap, tables for the addresses and bytes of `mapped`, where
@@ -378,6 +408,24 @@ mod tests {
         assert_eq!(plan.objects, 2 + 28 + 10 + 6);
         // 4 MiB of heap and 512 KiB of CNode.
         assert_eq!(plan.bits, 23);
+    }
+
+    #[test]
+    fn counts_what_a_task_is_made_of() {
+        let plan = Plan::task(&program(PAGE), 10_000, 8192, [].into_iter()).unwrap();
+        // Pages: program, 3 of stack, IPC buffer, 4 of handoff, 2 of heap. Tables: one of level 1; of level 2
+        // for program, stack and heap; of level 3 for program, stack, what is behind it, and heap.
+        assert_eq!((plan.stack, plan.objects), (3 * PAGE, 11 + 8 + 1 + 4));
+        // 32 KiB of CNode besides.
+        assert_eq!(plan.bits, 17);
+        let no_room = |stack, heap| {
+            let plan = Plan::task(&program(PAGE), stack, heap, [].into_iter());
+            plan.unwrap_err().to_string()
+        };
+        assert_eq!(
+            no_room(64 << 20, 0),
+            "needs 67108864 bytes for its stack; its VSpace has 33488896 for that"
+        );
     }
 
     #[test]

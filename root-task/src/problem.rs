@@ -31,6 +31,8 @@ pub enum Problem {
     Spec(blob::BlobError),
     /// The boot image lacks a program.
     NoProgram(&'static str),
+    /// The boot image lacks a file that a frame is filled with.
+    NoFile(&'static str),
     /// A program of the boot image cannot be loaded.
     Program(&'static str, crate::elf::ElfError),
     /// No untyped is large enough.
@@ -47,6 +49,51 @@ pub enum Problem {
         /// log2 of the size in bytes.
         bits: u8,
     },
+    /// An untyped has no room for an object that is declared in it.
+    Full {
+        /// The untyped.
+        untyped: &'static str,
+        /// log2 of the object's bytes.
+        bits: u8,
+        /// Bytes that are left.
+        room: u64,
+    },
+    /// An object is to be at a physical address, and of a certain untyped.
+    PlacedWithin,
+    /// An object is declared in something that is no untyped, or in itself.
+    NotInUntyped,
+    /// An untyped is given away although objects are declared in it.
+    Covers(&'static str),
+    /// There are no page tables of this level.
+    TableLevel(u8),
+    /// The machine has no such interrupt.
+    NoIrq(u32),
+    /// Somebody has the interrupt.
+    IrqTaken(u32),
+    /// An interrupt is to tell by edges.
+    EdgeTrigger,
+    /// A right to be replied to, alone.
+    GrantReply,
+    /// A slot that the object does not have.
+    NoSuchSlot {
+        /// How many there are, numbered from 0.
+        slots: usize,
+    },
+    /// Less slots than there are untypeds left.
+    LeftoverSlots {
+        /// Untypeds that are left.
+        left: usize,
+        /// Slots for them.
+        slots: usize,
+    },
+    /// More bytes are filled in than the frame has.
+    FillBeyond,
+    /// A thread lacks a capability that it needs to run.
+    ThreadWithout(&'static str),
+    /// A thread's IPC buffer is at an address that is not aligned, or has no frame.
+    BufferAddress(u64),
+    /// No ASID is left in the pool that it would come from.
+    NoAsid,
     /// More separate pieces of memory than the root task can account for.
     TooManyPieces,
     /// More page tables than the root task can account for.
@@ -188,6 +235,9 @@ impl fmt::Display for Problem {
             Self::NoProgram(name) => {
                 write!(f, "needs the program `{name}`, which the boot image lacks")
             }
+            Self::NoFile(name) => {
+                write!(f, "needs the file `{name}`, which the boot image lacks")
+            }
             Self::Program(name, ref error) => {
                 write!(f, "cannot load the program `{name}`: {error}")
             }
@@ -210,6 +260,51 @@ impl fmt::Display for Problem {
                 f,
                 "needs the 2^{bits} bytes at physical address {paddr:#x}; they are no free memory or \
                  device of this machine, or not aligned"
+            ),
+            Self::Full {
+                untyped,
+                bits,
+                room,
+            } => write!(
+                f,
+                "needs 2^{bits} bytes of `{untyped}`, which has {room} left"
+            ),
+            Self::PlacedWithin => f.write_str(
+                "has a physical address, which says what memory it is made of, and is declared in an untyped",
+            ),
+            Self::NotInUntyped => f.write_str("is declared in something that is no untyped"),
+            Self::Covers(untyped) => write!(
+                f,
+                "`{untyped}` has objects declared in it, which revoking it would end: it cannot be given to a program"
+            ),
+            Self::TableLevel(level) => {
+                write!(f, "is a page table of level {level}; there are 0 to 3")
+            }
+            Self::NoIrq(number) => write!(f, "needs interrupt {number}, which the machine lacks"),
+            Self::IrqTaken(number) => {
+                write!(f, "needs interrupt {number}, which another object has")
+            }
+            Self::EdgeTrigger => {
+                f.write_str("is to tell by edges; this kernel has all interrupts tell by level")
+            }
+            Self::GrantReply => f.write_str(
+                "this kernel has no right P of its own: a caller needs G, which includes it",
+            ),
+            Self::NoSuchSlot { slots } => write!(f, "is no slot: there are 0 to {}", slots - 1),
+            Self::LeftoverSlots { left, slots } => write!(
+                f,
+                "needs {left} slots for the untypeds that are left; there are {slots}"
+            ),
+            Self::FillBeyond => f.write_str("is filled beyond its end"),
+            Self::ThreadWithout(slot) => {
+                write!(f, "is to run, but has no capability `{slot}`")
+            }
+            Self::BufferAddress(addr) => write!(
+                f,
+                "has its IPC buffer at {addr:#x}, which is not aligned or has no `ipc_buffer_slot`"
+            ),
+            Self::NoAsid => f.write_str(
+                "needs an ASID, and the root task's pool is used up; an `asid_pool` can give it one",
             ),
             Self::TooManyPieces => write!(
                 f,

@@ -16,10 +16,12 @@ use sel4::{
 };
 
 use crate::System;
-use crate::invoke::{at, cap, refused, revoke};
+use crate::fill;
+use crate::invoke::{assign_asid, at, cap, refused, revoke};
 use crate::parts::{CNode, Parts};
 use crate::payload::Payload;
 use crate::server;
+use crate::task;
 use crate::vspace::{Fabric, Space};
 
 /// A program.
@@ -52,6 +54,8 @@ pub struct Program {
 pub enum Role {
     /// A process server.
     Server,
+    /// A native task.
+    Task,
 }
 
 impl Role {
@@ -59,6 +63,7 @@ impl Role {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Server => "server",
+            Self::Task => "task",
         }
     }
 }
@@ -119,6 +124,7 @@ impl Program {
     ) -> Result<Option<Self>, Failure> {
         let (role, restart, prio) = match &object.kind {
             Kind::WasmServer(server) => (Role::Server, server.restart, server.prio),
+            Kind::NativeTask(task) => (Role::Task, task.restart, task.prio),
             _ => return Ok(None),
         };
         let grants = grants::collect(spec, id)?;
@@ -135,6 +141,7 @@ impl Program {
             });
         let plan = match &object.kind {
             Kind::WasmServer(parameters) => server::plan(payload, parameters, frames),
+            Kind::NativeTask(parameters) => task::plan(payload, parameters, frames),
             _ => return Ok(None),
         };
         Ok(Some(Self {
@@ -176,10 +183,15 @@ impl Program {
         self.tcb.map(cap)
     }
 
-    /// Makes it from nothing and lets it run. `index` is its place among the programs.
+    /// Makes it from nothing, to the point where it can [`run`](Self::run). `index` is its place among
+    /// the programs.
     pub fn start(&mut self, index: usize, system: &mut System) -> Result<(), Failure> {
         let file = system.spec.file;
         let mut fabric = Fabric::new(self.fabric, self.first_slot, self.plan.objects);
+        for grant in &self.grants {
+            // Detached when they were taken back.
+            fill::bind(grant.object, system)?;
+        }
         let mut parts = self
             .make(&mut fabric, system)
             .map_err(|problem| self.failure(file, problem))?;
@@ -214,12 +226,15 @@ impl Program {
                     .spec
                     .object(grant.object)
                     .ok_or(Problem::NoObject(grant.object.0))?;
-                let slot = system.objects.slot(grant.object)?;
+                let slot = || system.objects.slot(grant.object);
+                let memory = "take back memory that the program was given";
                 match object.kind {
-                    Kind::Untyped { .. } => {
-                        revoke(slot, "take back memory that the program was given")
-                    }
-                    Kind::Irq { .. } => cap::<IrqHandler>(slot)
+                    Kind::Untyped { .. } => revoke(slot()?, memory),
+                    Kind::Leftover => system
+                        .left
+                        .iter()
+                        .try_for_each(|block| revoke(block.slot, memory)),
+                    Kind::Irq { .. } => cap::<IrqHandler>(slot()?)
                         .irq_handler_clear()
                         .map_err(refused("detach an interrupt from the program")),
                     // Its capabilities to these go with its CNode; others may hold some too.
@@ -252,8 +267,9 @@ impl Program {
 
     /// Makes CNodes and VSpace, and maps program, heap and stack.
     fn make(&mut self, fabric: &mut Fabric, system: &mut System) -> Result<Parts, Problem> {
-        let elf = match self.role {
-            Role::Server => server::program(&system.payload)?,
+        let elf = match &self.object(system)?.kind {
+            Kind::NativeTask(parameters) => task::program(&system.payload, parameters)?,
+            _ => server::program(&system.payload)?,
         };
         let Plan {
             layout,
@@ -275,10 +291,7 @@ impl Program {
             let _ = cnodes.push(CNode::new(slot, size_bits));
         }
         let vspace_root = fabric.make(VSpace::object_blueprint(), 1, "make the VSpace")?;
-        root_slot::ASID_POOL
-            .cap()
-            .asid_pool_assign(cap(vspace_root))
-            .map_err(refused("give its VSpace an ASID"))?;
+        assign_asid(vspace_root)?;
         let mut space = Space::new(cap(vspace_root));
 
         for segment in &elf.segments {
@@ -333,6 +346,7 @@ impl Program {
             cnodes,
             next: match self.role {
                 Role::Server => server::FIRST_SLOT,
+                Role::Task => task::FIRST_SLOT,
             },
             space,
             vspace_root,
@@ -340,6 +354,13 @@ impl Program {
             given: Vec::new(),
             windows: Windows::new(layout),
         })
+    }
+
+    fn object(&self, system: &System) -> Result<Object<'static>, Problem> {
+        system
+            .spec
+            .object(self.id)
+            .ok_or(Problem::NoObject(self.id.0))
     }
 
     fn remember(&mut self, row: PageRow) {
@@ -357,8 +378,12 @@ impl Program {
     ) -> Result<(), Problem> {
         let layout = self.plan.layout;
         let ipc_buffer = parts.space.pages(fabric, layout.ipc_buffer, 1)?;
-        let start = match self.role {
-            Role::Server => server::finish(self.id, &self.plan, &mut parts, fabric, system)?,
+        let object = self.object(system)?;
+        let start = match &object.kind {
+            Kind::NativeTask(parameters) => {
+                task::finish(&object, parameters, &self.plan, &mut parts, fabric, system)?
+            }
+            _ => server::finish(self.id, &self.plan, &mut parts, fabric, system)?,
         };
         for (slot, thread) in [
             (start.further_faults, Thread::Further),
@@ -397,8 +422,15 @@ impl Program {
         *registers.c_param_mut(2) = layout.ipc_buffer;
         self.tcb = Some(start.tcb);
         thread
-            .tcb_write_all_registers(true, &mut registers)
-            .map_err(refused("start the first thread"))
+            .tcb_write_all_registers(false, &mut registers)
+            .map_err(refused("write the first thread's registers"))
+    }
+
+    /// Lets it run.
+    pub fn run(&self, file: &'static str) -> Result<(), Failure> {
+        self.tcb()
+            .map_or(Ok(()), |tcb| tcb.tcb_resume())
+            .map_err(|error| self.failure(file, refused("start the first thread")(error)))
     }
 }
 

@@ -10,8 +10,8 @@ use capdl::blob::VIRTIO_SLOT;
 use root_task::plan::PAGE;
 use root_task::problem::Problem;
 use root_task::registers;
-use sel4::cap_type::Granule;
-use sel4::{CapRights, VmAttributes};
+use sel4::cap_type::{Granule, UnspecifiedPage};
+use sel4::{CapRights, CapTypeForFrameObject, VmAttributes};
 use sel4_ext::FrameCacheExt;
 
 use crate::invoke::{cap, own_vspace, refused};
@@ -66,7 +66,7 @@ impl Scratch {
         code: bool,
     ) -> Result<(), Problem> {
         let len = bytes.len().min((PAGE as usize).saturating_sub(offset));
-        self.mapped(frame, CapRights::read_write(), |page| {
+        mapped::<Granule, _>(frame, self.vaddr, CapRights::read_write(), |page| {
             // SAFETY: `page` is the window, which has a frame of `PAGE` bytes mapped writable, and
             // `offset + len` is not beyond it. The window belongs to no object of this program, and
             // `&mut self` keeps its use exclusive.
@@ -80,13 +80,43 @@ impl Scratch {
         })
     }
 
+    /// Writes to a frame of 2^`bits` bytes that is mapped nowhere, such that instruction fetches and accesses
+    /// without caches see it. What goes beyond the frame is left out.
+    pub fn fill(
+        &mut self,
+        frame: usize,
+        bits: u8,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<(), Problem> {
+        let size = 1usize << bits;
+        let vaddr = if size == PAGE as usize {
+            self.vaddr
+        } else {
+            RootWindows::large(bits)
+        };
+        let len = bytes.len().min(size.saturating_sub(offset));
+        let seen = refused("make the contents of a frame visible");
+        mapped::<UnspecifiedPage, _>(frame, vaddr, CapRights::read_write(), |page| {
+            // SAFETY: `page` is a window, which has a frame of `size` bytes mapped writable, and `offset + len` is
+            // not beyond it. The window belongs to no object of this program, and `&mut self` keeps its
+            // use exclusive.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), page.add(offset), len) };
+            let frame = cap::<UnspecifiedPage>(frame);
+            frame
+                .frame_clean_data(0..size)
+                .and_then(|()| frame.frame_unify_instruction(0..size))
+                .map_err(seen)
+        })
+    }
+
     /// Reads the 64-bit word at `offset` of a frame that is mapped elsewhere too; `frame` is a copy of
     /// its capability that is not mapped. None if it does not lie aligned in the page.
     pub fn read(&mut self, frame: usize, offset: usize) -> Result<Option<u64>, Problem> {
         if !offset.is_multiple_of(8) || offset >= PAGE as usize {
             return Ok(None);
         }
-        self.mapped(frame, CapRights::read_only(), |page| {
+        mapped::<Granule, _>(frame, self.vaddr, CapRights::read_only(), |page| {
             // SAFETY: `page` is the window, which has a frame mapped; `offset` is aligned and within
             // it. The frame's owner may write to it, hence the volatile read of a plain integer.
             Ok(Some(unsafe {
@@ -94,24 +124,25 @@ impl Scratch {
             }))
         })
     }
+}
 
-    fn mapped<T>(
-        &mut self,
-        frame: usize,
-        rights: CapRights,
-        work: impl FnOnce(*mut u8) -> Result<T, Problem>,
-    ) -> Result<T, Problem> {
-        let frame = cap::<Granule>(frame);
-        let attributes = VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER;
-        frame
-            .frame_map(own_vspace(), self.vaddr, rights, attributes)
-            .map_err(refused("map a frame for the root task"))?;
-        let result = work(ptr::with_exposed_provenance_mut(self.vaddr));
-        frame
-            .frame_unmap()
-            .map_err(refused("unmap a frame of the root task"))?;
-        result
-    }
+/// Works with a frame while it is mapped at a window.
+fn mapped<S: CapTypeForFrameObject, T>(
+    frame: usize,
+    vaddr: usize,
+    rights: CapRights,
+    work: impl FnOnce(*mut u8) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    let frame = cap::<S>(frame);
+    let attributes = VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER;
+    frame
+        .frame_map(own_vspace(), vaddr, rights, attributes)
+        .map_err(refused("map a frame for the root task"))?;
+    let result = work(ptr::with_exposed_provenance_mut(vaddr));
+    frame
+        .frame_unmap()
+        .map_err(refused("unmap a frame of the root task"))?;
+    result
 }
 
 /// Set once the UART is mapped, for good, at [`RootWindows::UART`].

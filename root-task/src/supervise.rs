@@ -12,7 +12,7 @@ use sel4::{Fault, MessageInfo, UserContext, with_ipc_buffer};
 use crate::System;
 use crate::console::{print, println};
 use crate::invoke::cap;
-use crate::program::{Program, Thread, faulter};
+use crate::program::{Program, Role, Thread, faulter};
 
 /// How often one program is started again: what fails more often will not get better.
 const MAX_RESTARTS: u32 = 5;
@@ -29,12 +29,29 @@ pub fn run(mut system: System, programs: &mut Vec<Program, MAX_PROGRAMS>) -> ! {
         let Some(program) = programs.get_mut(index) else {
             continue;
         };
-        report(program, thread, &info, &mut system);
-        restart(index, program, &mut system);
+        let failed = ended(program, &info);
+        if failed.is_none() {
+            report(program, thread, &info, &mut system);
+        }
+        restart(index, program, failed.unwrap_or(true), &mut system);
     }
 }
 
-fn restart(index: usize, program: &mut Program, system: &mut System) {
+/// Whether a native task has failed, if it says that it has ended.
+fn ended(program: &Program, info: &MessageInfo) -> Option<bool> {
+    if program.role != Role::Task || info.label() != native_handoff::EXIT {
+        return None;
+    }
+    let code = with_ipc_buffer(|buffer| buffer.msg_regs()[0]);
+    let well = match code {
+        0 => "",
+        _ => ", and failed",
+    };
+    println!("root task: task `{}` has ended{well}", program.name);
+    Some(code != 0)
+}
+
+fn restart(index: usize, program: &mut Program, failed: bool, system: &mut System) {
     if let Err(failure) = program.take_back(system) {
         println!("{failure}");
         println!(
@@ -45,16 +62,19 @@ fn restart(index: usize, program: &mut Program, system: &mut System) {
         return;
     }
     match program.restart {
+        Restart::Temporary if !failed => {}
         Restart::Temporary => println!(
             "root task: {} `{}` is not started again, as the spec wants",
             program.role.name(),
             program.name
         ),
+        Restart::Transient if !failed => {}
         Restart::Permanent | Restart::Transient if program.restarts == MAX_RESTARTS => {
             println!(
-                "root task: {} `{}` is not started again: it failed {} times",
+                "root task: {} `{}` is not started again: it {} {} times",
                 program.role.name(),
                 program.name,
+                if failed { "failed" } else { "ended" },
                 MAX_RESTARTS + 1
             );
         }
@@ -66,7 +86,8 @@ fn restart(index: usize, program: &mut Program, system: &mut System) {
                 program.name,
                 program.restarts
             );
-            if let Err(failure) = program.start(index, system) {
+            let started = program.start(index, system);
+            if let Err(failure) = started.and_then(|()| program.run(system.spec.file)) {
                 println!("{failure}");
             }
         }

@@ -116,6 +116,13 @@ impl Pool {
         self.split_to(index, paddr, bits, kernel)
     }
 
+    /// Everything that was not taken, the largest first.
+    pub fn into_left(mut self) -> Vec<Block, MAX_BLOCKS> {
+        self.blocks
+            .sort_unstable_by_key(|block| (core::cmp::Reverse(block.bits), block.paddr));
+        self.blocks
+    }
+
     /// log2 of the bytes of the largest piece of memory.
     pub fn largest(&self) -> Option<u8> {
         self.blocks

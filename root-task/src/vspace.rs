@@ -13,7 +13,7 @@ use crate::objects::Memory;
 /// Proof that the page tables behind the root task's windows are there.
 #[derive(Clone, Copy)]
 pub struct RootWindows {
-    /// Where frames are mapped for a moment.
+    /// Where small frames are mapped for a moment.
     pub scratch: usize,
 }
 
@@ -29,6 +29,12 @@ impl RootWindows {
     const STEP: usize = 0x1_0000;
     /// Most pages of virtio devices' registers.
     pub const REGISTER_PAGES: usize = 16;
+
+    /// Where frames of 2^`bits` bytes, more than the smallest, are mapped for a moment: in entries of the
+    /// tables that are there.
+    pub const fn large(bits: u8) -> usize {
+        Self::START + (1 << bits)
+    }
 
     /// Where the page of registers with this number is mapped.
     pub const fn registers(number: usize) -> usize {
@@ -47,7 +53,7 @@ pub fn root_tables(memory: &mut Memory) -> Result<RootWindows, Problem> {
     for level in 2..=3 {
         let kind = table_type(level);
         let table = memory.object(kind.blueprint(), "make a page table of the root task")?;
-        map_table(table, kind, own_vspace(), RootWindows::START as u64)?;
+        map_table(table, level, own_vspace(), RootWindows::START as u64)?;
     }
     Ok(RootWindows {
         scratch: RootWindows::SCRATCH,
@@ -58,15 +64,16 @@ fn table_type(level: usize) -> TranslationTableObjectType {
     TranslationTableObjectType::from_level(level).expect("levels are below NUM_LEVELS")
 }
 
-fn map_table(
+/// Maps a page table of a level, which is the one it was made for.
+pub fn map_table(
     slot: usize,
-    kind: TranslationTableObjectType,
+    level: usize,
     vspace: cap::VSpace,
     vaddr: u64,
 ) -> Result<(), Problem> {
     cap::<UnspecifiedIntermediateTranslationTable>(slot)
         .generic_intermediate_translation_table_map(
-            kind,
+            table_type(level),
             vspace,
             vaddr as usize,
             VmAttributes::DEFAULT,
@@ -135,7 +142,7 @@ impl Space {
         self.tables.cover(start, len, bits, |level, at| {
             let kind = table_type(level);
             let table = fabric.make(kind.blueprint(), 1, "make a page table of its VSpace")?;
-            map_table(table, kind, self.vspace, at)
+            map_table(table, level, self.vspace, at)
         })
     }
 

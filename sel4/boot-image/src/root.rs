@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What follows the root task's segments in the user image: spec, module archive, programs.
+//! What follows the root task's segments in the user image: spec, module archive, programs, files.
 //!
 //! It starts at the first page after the root task's image (`__payload` in its linker script): a
 //! postcard [`Header`] padded to [`HEADER_BYTES`], then the parts, each page aligned, at the offsets
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// Room for the encoded [`Header`].
 pub const HEADER_BYTES: usize = 4096;
+/// Most programs, and most other files.
+pub const MAX_NAMED: usize = 32;
 /// [`Header::magic`].
 pub const MAGIC: [u8; 8] = *b"ATOLLROO";
 
@@ -23,8 +25,10 @@ pub struct Header {
     pub spec: Part,
     /// The signed module archive (`wasm-archive`).
     pub archive: Part,
-    /// ELF files: `wasm-server` and, later, native tasks.
-    pub programs: Vec<Program, 16>,
+    /// ELF files: `wasm-server` and native tasks.
+    pub programs: Vec<Named, MAX_NAMED>,
+    /// Other files, which frames are filled with.
+    pub files: Vec<Named, MAX_NAMED>,
 }
 
 /// A run of bytes in the payload; the rest of its last page is zero.
@@ -36,9 +40,9 @@ pub struct Part {
     pub len: u64,
 }
 
-/// An ELF file by name.
+/// A file by name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Program {
+pub struct Named {
     /// Its name.
     pub name: String<32>,
     /// Its bytes.

@@ -34,6 +34,7 @@ pub fn user_image(
     spec: &[u8],
     archive: &[u8],
     programs: &[(&str, Vec<u8>)],
+    files: &[(&str, Vec<u8>)],
 ) -> Result<User, ImageError> {
     let (Some(first), Some(last)) = (root_task.segments.first(), root_task.segments.last()) else {
         return Err(ImageError::Program(
@@ -58,21 +59,13 @@ pub fn user_image(
     }
 
     let mut payload = Payload::new(root::HEADER_BYTES);
-    let mut header = root::Header {
+    let header = root::Header {
         magic: root::MAGIC,
         spec: payload.part(spec),
         archive: payload.part(archive),
-        programs: heapless::Vec::new(),
+        programs: payload.named("program", programs)?,
+        files: payload.named("file", files)?,
     };
-    for (name, program) in programs {
-        let too_long = || ImageError::Limit(format!("the name of program `{name}` is too long"));
-        let program = root::Program {
-            name: heapless::String::try_from(*name).map_err(|_| too_long())?,
-            part: payload.part(program),
-        };
-        let too_many = |_| ImageError::Limit("there are too many programs".into());
-        header.programs.push(program).map_err(too_many)?;
-    }
     bytes.extend(payload.finish(&header)?);
     Ok(User {
         vaddr,
@@ -207,6 +200,25 @@ impl Payload {
             offset: offset as u64,
             len: bytes.len() as u64,
         }
+    }
+
+    /// Appends parts that are found by name.
+    fn named(
+        &mut self,
+        what: &str,
+        parts: &[(&str, Vec<u8>)],
+    ) -> Result<heapless::Vec<root::Named, { root::MAX_NAMED }>, ImageError> {
+        let mut table = heapless::Vec::new();
+        for (name, bytes) in parts {
+            let too_long = || ImageError::Limit(format!("the name of {what} `{name}` is too long"));
+            let named = root::Named {
+                name: heapless::String::try_from(*name).map_err(|_| too_long())?,
+                part: self.part(bytes),
+            };
+            let too_many = |_| ImageError::Limit(format!("there are too many {what}s"));
+            table.push(named).map_err(too_many)?;
+        }
+        Ok(table)
     }
 
     /// Fills in the header.

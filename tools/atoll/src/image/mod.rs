@@ -45,6 +45,9 @@ pub struct Image {
     /// A program that the root task finds by name; can be repeated
     #[arg(long, value_name = "NAME=ELF", value_parser = named_file)]
     program: Vec<(String, PathBuf)>,
+    /// A file that the spec fills frames with by name; can be repeated
+    #[arg(long, value_name = "NAME=PATH", value_parser = named_file)]
+    file: Vec<(String, PathBuf)>,
     /// The boot image
     #[arg(long, value_name = "FILE", default_value = "build/atoll.elf")]
     out: PathBuf,
@@ -91,7 +94,7 @@ fn named_file(text: &str) -> Result<(String, PathBuf), String> {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => {
             Ok((name.into(), file.into()))
         }
-        _ => Err("expected NAME=ELF".into()),
+        _ => Err("expected NAME=PATH".into()),
     }
 }
 
@@ -124,12 +127,18 @@ pub fn run(args: &Image) -> Result<(), ImageError> {
         ));
     }
 
+    let mut others = Vec::new();
+    for (name, path) in &args.file {
+        others.push((name.as_str(), files::read(path)?));
+    }
+
     let user = layout::user_image(
         &parse(&args.root_task, &root_task)?,
         &args.root_task,
         &spec,
         archive.as_deref().unwrap_or_default(),
         &programs,
+        &others,
     )?;
     let kernel = parse(&args.kernel, &kernel)?;
     let loader = parse(&args.loader, &loader)?;
@@ -138,13 +147,14 @@ pub fn run(args: &Image) -> Result<(), ImageError> {
 
     let kib = |bytes: usize| bytes.div_ceil(1024);
     eprintln!(
-        "{}: {} KiB (root task {}, spec {}, archive {}, programs {})",
+        "{}: {} KiB (root task {}, spec {}, archive {}, programs {}, files {})",
         args.out.display(),
         kib(image.len()),
         kib(user.root_task),
         kib(spec.len()),
         kib(archive.as_deref().map_or(0, <[u8]>::len)),
         kib(programs.iter().map(|(_, bytes)| bytes.len()).sum()),
+        kib(others.iter().map(|(_, bytes)| bytes.len()).sum()),
     );
     Ok(())
 }

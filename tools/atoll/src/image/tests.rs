@@ -100,6 +100,7 @@ fn the_root_task_finds_its_payload() {
         b"spec",
         &[3; PAGE],
         &[("server", elf.clone())],
+        &[("file", vec![7; 3])],
     )
     .unwrap();
     assert_eq!((user.vaddr, user.entry), (0x20_0000, 0x20_0002));
@@ -122,6 +123,9 @@ fn the_root_task_finds_its_payload() {
     assert_eq!(header.programs.len(), 1);
     assert_eq!(header.programs[0].name, "server");
     assert_eq!(part(header.programs[0].part), elf);
+    assert_eq!(header.files.len(), 1);
+    assert_eq!(header.files[0].name, "file");
+    assert_eq!(part(header.files[0].part), [7; 3]);
 }
 
 #[test]
@@ -129,7 +133,14 @@ fn a_long_name_is_an_error() {
     let bytes = root_task();
     let program = Program::parse(&bytes).unwrap();
     let name = "n".repeat(33);
-    let result = user_image(&program, Path::new("root"), b"", b"", &[(&name, vec![])]);
+    let result = user_image(
+        &program,
+        Path::new("root"),
+        b"",
+        b"",
+        &[(&name, vec![])],
+        &[],
+    );
     assert!(matches!(result, Err(ImageError::Limit(_))));
 }
 
@@ -137,7 +148,7 @@ fn a_long_name_is_an_error() {
 fn the_loader_must_say_where_the_payload_goes() {
     let bytes = root_task();
     let program = Program::parse(&bytes).unwrap();
-    let user = user_image(&program, Path::new("root"), b"", b"", &[]).unwrap();
+    let user = user_image(&program, Path::new("root"), b"", b"", &[], &[]).unwrap();
     let result = boot_image(&program, Path::new("loader"), &program, &user);
     assert!(matches!(result, Err(ImageError::NoPayloadSymbol(_))));
 }
@@ -177,7 +188,7 @@ fn loader_with_symbol(base: u64, payload: u64) -> Vec<u8> {
 fn the_payload_follows_the_loader() {
     let root = root_task();
     let root = Program::parse(&root).unwrap();
-    let user = user_image(&root, Path::new("root"), b"spec", b"", &[]).unwrap();
+    let user = user_image(&root, Path::new("root"), b"spec", b"", &[], &[]).unwrap();
     let loader = loader_with_symbol(0x4400_0000, 0x4400_2000);
     let loader = Program::parse(&loader).unwrap();
     let kernel_segment = segment(0xffff_ff80_4000_0000, 0x4000_0000, b"kernel", 0x3000);
@@ -228,7 +239,7 @@ fn the_payload_follows_the_loader() {
 fn a_payload_inside_the_loader_is_refused() {
     let root = root_task();
     let root = Program::parse(&root).unwrap();
-    let user = user_image(&root, Path::new("root"), b"", b"", &[]).unwrap();
+    let user = user_image(&root, Path::new("root"), b"", b"", &[], &[]).unwrap();
     for payload in [0x4400_0000, 0x4400_1008] {
         let loader = loader_with_symbol(0x4400_0000, payload);
         let loader = Program::parse(&loader).unwrap();

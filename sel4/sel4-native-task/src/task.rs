@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the spec gave the task.
+
+use core::ops::Range;
+
+use native_handoff::{CNODE_BITS, Given, Handoff, Untyped, slot};
+use sel4::{Cap, CapType, cap};
+
+use crate::Memory;
+
+/// The task, as the root task's handoff describes it.
+#[derive(Debug)]
+pub struct Task {
+    handoff: Handoff<'static>,
+}
+
+impl Task {
+    pub(crate) fn new(handoff: Handoff<'static>) -> Self {
+        Self { handoff }
+    }
+
+    /// Its name in the spec.
+    pub fn name(&self) -> &'static str {
+        self.handoff.name
+    }
+
+    /// Its arguments.
+    pub fn args(&self) -> impl Iterator<Item = &'static str> {
+        self.handoff.args.iter().copied()
+    }
+
+    /// Everything that its section in the spec lists, in that order.
+    pub fn given(&self) -> &[Given<'static>] {
+        &self.handoff.given
+    }
+
+    /// The capability in a slot of the spec. Of which type it is, the caller knows; the kernel refuses what the
+    /// object cannot do.
+    pub fn cap<T: CapType>(&self, name: &str) -> Option<Cap<T>> {
+        let given = self.handoff.given(name)?;
+        (given.cptr != slot::NULL).then(|| Cap::from_bits(given.cptr))
+    }
+
+    /// The memory in a slot of the spec: a frame or a channel.
+    pub fn memory(&self, name: &str) -> Option<Memory> {
+        Memory::of(self.handoff.given(name)?)
+    }
+
+    /// The untypeds that were left, the largest first, if the spec gives them to this task.
+    pub fn left(&self) -> impl Iterator<Item = Untyped> {
+        self.handoff.left.iter()
+    }
+
+    /// Slots of its CNode that are empty.
+    pub fn free_slots(&self) -> Range<u64> {
+        self.handoff.free_slot..1 << CNODE_BITS
+    }
+
+    /// Its CNode; slots in it have depth 64.
+    pub fn cnode(&self) -> cap::CNode {
+        Cap::from_bits(slot::CNODE)
+    }
+
+    /// Its address space.
+    pub fn vspace(&self) -> cap::VSpace {
+        Cap::from_bits(slot::VSPACE)
+    }
+
+    /// Its first thread.
+    pub fn tcb(&self) -> cap::Tcb {
+        Cap::from_bits(slot::TCB)
+    }
+}
+
+/// What the `main` of a task may return.
+pub trait End {
+    /// Whether it ended well. What did not is printed.
+    fn is_well(self) -> bool;
+}
+
+impl End for () {
+    fn is_well(self) -> bool {
+        true
+    }
+}
+
+impl<T: End, E: core::fmt::Display> End for Result<T, E> {
+    fn is_well(self) -> bool {
+        match self {
+            Ok(value) => value.is_well(),
+            Err(error) => {
+                crate::println!("{error}");
+                false
+            }
+        }
+    }
+}
+
+impl End for core::convert::Infallible {
+    fn is_well(self) -> bool {
+        match self {}
+    }
+}
