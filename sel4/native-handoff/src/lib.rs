@@ -212,12 +212,13 @@ mod tests {
         };
         let mut bytes = [0; 256];
         postcard::to_slice(&handoff, &mut bytes).unwrap();
-        let read = Handoff::read(&bytes).unwrap();
-        assert_eq!((read.name, &read.args[..]), ("echo", ["a", "b"].as_slice()));
-        assert_eq!(read.given("shared"), Some(&shared));
-        assert_eq!(read.given("other"), None);
-        assert!(read.left.iter().eq(untypeds));
-
+        {
+            let read = Handoff::read(&bytes).unwrap();
+            assert_eq!((read.name, &read.args[..]), ("echo", ["a", "b"].as_slice()));
+            assert_eq!(read.given("shared"), Some(&shared));
+            assert_eq!(read.given("other"), None);
+            assert!(read.left.iter().eq(untypeds));
+        }
         bytes[0] ^= 1;
         assert!(Handoff::read(&bytes).is_none());
         assert!(Handoff::read(&[]).is_none());
