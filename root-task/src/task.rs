@@ -8,11 +8,12 @@ use native_handoff::{Given, Handoff, MAGIC, Rights, Untyped, Untypeds, slot, vsp
 use root_task::elf::Elf;
 use root_task::plan::{PAGE, Plan, TASK};
 use root_task::problem::Problem;
-use sel4::CapTypeForObjectOfFixedSize;
 use sel4::cap_type::Tcb;
+use sel4::{CapRights, CapTypeForObjectOfFixedSize};
 
 use crate::System;
 use crate::fill::is_leftover;
+use crate::invoke::{at, refused};
 use crate::parts::Parts;
 use crate::payload::Payload;
 use crate::program::{self, Start};
@@ -103,7 +104,11 @@ pub fn finish(
     let tcb = fabric.make(Tcb::object_blueprint(), 1, "make the task's thread")?;
 
     let own = parts.own();
-    own.copy(slot::CNODE, own.slot)?;
+    // With the guard that a thread has it with: capability pointers are addresses in it.
+    let (_, guard) = parts.cspace();
+    own.at(slot::CNODE)
+        .mint(&at(own.slot), CapRights::all(), guard.into_word())
+        .map_err(refused("give the task its CNode"))?;
     own.copy(slot::VSPACE, parts.vspace_root)?;
     own.copy(slot::TCB, tcb)?;
     Ok(Start {

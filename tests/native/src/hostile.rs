@@ -4,7 +4,7 @@
 
 use sel4::cap_type::{CNode, Endpoint, Granule, IrqHandler, Notification, Tcb, Untyped};
 use sel4::{
-    CNodeCapData, CPtr, Cap, CapRights, CapType, Error, MessageInfo, ObjectBlueprint, VmAttributes,
+    CPtr, Cap, CapRights, CapType, Error, MessageInfo, ObjectBlueprint, VmAttributes,
     with_ipc_buffer_mut,
 };
 use sel4_native_task::{Task, println};
@@ -109,10 +109,10 @@ pub fn attempts(task: &Task) -> Result {
     say("a frame that was not given", mapped);
     let priority = task.tcb().tcb_set_priority(task.tcb(), 200);
     say("a higher priority", priority);
-    let retyped = given::<Notification>(task, "ntfn_w")?
+    let retyped = given::<Tcb>(task, "thread")?
         .cast::<Untyped>()
         .untyped_retype(&ObjectBlueprint::Endpoint, &cnode, free as usize, 1);
-    say("a notification as an untyped", retyped);
+    say("a thread as an untyped", retyped);
     let other = given::<Tcb>(task, "thread")?.tcb_set_priority(task.tcb(), 200);
     say("a higher priority for another thread", other);
 
@@ -143,11 +143,6 @@ pub fn attempts(task: &Task) -> Result {
     say(
         "the CNode behind another guard",
         into.copy(&in_node(0xa4, 1), CapRights::all()),
-    );
-    let guard = CNodeCapData::new(0, 0).into_word();
-    say(
-        "the CNode without its guard",
-        into.mint(&slot(task, node.bits()), CapRights::all(), guard),
     );
 
     // A frame to read is mapped to read, whatever is asked for.

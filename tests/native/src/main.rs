@@ -30,6 +30,7 @@ fn main(task: &Task) -> Result {
         Some("left") => left(task),
         Some("serve") => serve(task),
         Some("call") => call(task),
+        Some("answer") => answer(task),
         Some("end") => exit(0),
         Some("fail") => exit(7),
         Some("panic") => panic!("a native task panics"),
@@ -128,6 +129,15 @@ fn serve(task: &Task) -> Result {
             sel4::reply(buffer, MessageInfo::new(0, 0, 0, 2));
         });
     }
+}
+
+/// Answers one call, if there is somebody to be answered.
+fn answer(task: &Task) -> Result {
+    let endpoint = task.cap::<Endpoint>("service").ok_or("service")?;
+    endpoint.recv(());
+    println!("answer: somebody calls");
+    with_ipc_buffer_mut(|buffer| sel4::reply(buffer, MessageInfo::new(0, 0, 0, 0)));
+    Ok(())
 }
 
 /// Calls that.
