@@ -340,7 +340,10 @@ impl<'a> Checker<'a> {
         }
         if object.caps.len() == MAX_CAPS && !self.is_numbered(holder) {
             let message = format!("`{}` holds more than {MAX_CAPS} capabilities", object.name);
-            let help = "remove it; a guest can be given more while it runs";
+            let help = match object.kind {
+                Kind::Native(_) => "put more of them into a CNode, and hold that",
+                _ => "remove it; a guest can be given more while it runs",
+            };
             self.push(Diagnostic::new(cap.span, message, help));
             return;
         }

@@ -92,7 +92,7 @@ impl Checker<'_> {
             return;
         }
         let Some(_) = object.kind.size_bits() else {
-            let message = format!("`{name}` is {what}: it is not made of one untyped");
+            let message = format!("`{name}` is {what}: untypeds cover objects of the kernel");
             let help = match object.kind {
                 Kind::Channel { .. } | Kind::Guest(_) | Kind::Server(_) => {
                     format!(
@@ -111,6 +111,7 @@ impl Checker<'_> {
             let help = "declare it by itself: its address says which memory it is made of";
             let wrong = Diagnostic::new(span, message, help);
             self.push(wrong.other(outer.span, format!("`{}`", outer.name)));
+            self.objects[id].within = Some(Spanned::new(untyped, span));
             return;
         }
         if let Some(first) = &object.within {

@@ -126,15 +126,28 @@ impl Checker<'_> {
         let frame = parts.frame?;
         let mut holders = self.objects.iter().filter_map(|object| {
             let cap = object.caps.iter().find(|cap| cap.target == frame)?;
-            matches!(object.kind, Kind::Server(_)).then_some((object, cap))
+            Some((object, cap))
         });
         let (first, first_cap) = holders.next()?;
         let (other, other_cap) = holders.next()?;
-        let message = format!(
-            "the registers of device `{}` are in two servers, `{}` and `{}`",
-            device.name, first.name, other.name
-        );
-        let help = "give the frame to the server of the guest that drives the device";
+        let is_server = |object: &Object| matches!(object.kind, Kind::Server(_));
+        let (message, help) = if is_server(first) && is_server(other) {
+            (
+                format!(
+                    "the registers of device `{}` are in two servers, `{}` and `{}`",
+                    device.name, first.name, other.name
+                ),
+                "give the frame to the server of the guest that drives the device",
+            )
+        } else {
+            (
+                format!(
+                    "the registers of device `{}` are in `{}` and in `{}`",
+                    device.name, first.name, other.name
+                ),
+                "give the frame to one of them: who writes it can have the device write anywhere",
+            )
+        };
         let wrong = Diagnostic::new(other_cap.span, message, help);
         Some(wrong.other(first_cap.span, "the first one"))
     }

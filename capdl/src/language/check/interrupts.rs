@@ -10,8 +10,8 @@ use crate::language::diagnostic::Diagnostic;
 use crate::language::model::Kind;
 use crate::language::span::{Span, Spanned};
 
-/// Highest interrupt number of a GIC (SPIs end at 1019; GIC architecture specification, 2.2.1).
-const MAX_IRQ: u64 = 1019;
+/// Highest interrupt number that the kernel knows (`maxIRQ` of its platform).
+const MAX_IRQ: u64 = 159;
 /// The kernel's own timer, the virtual one.
 const KERNEL_TIMER_IRQ: u64 = 27;
 
@@ -27,63 +27,62 @@ impl Checker<'_> {
             self.push(Diagnostic::new(mapping.irq.span, message, help));
             return;
         };
-        let [id] = found[..] else {
-            let message = format!("one number for {} interrupts", found.len());
-            let help = "map each element by itself";
-            self.push(Diagnostic::new(mapping.irq.span, message, help));
-            return;
-        };
-        if number.value > MAX_IRQ {
-            let message = format!("there is no interrupt {}", number.value);
-            let help = "their numbers go up to 1019";
-            self.push(Diagnostic::new(number.span, message, help));
-            return;
+        for (number, &id) in (number.value..).zip(&found) {
+            self.map_number(number, id, mapping);
         }
-        if number.value == KERNEL_TIMER_IRQ {
-            let message = "interrupt 27 is the kernel's";
+    }
+
+    /// Gives one interrupt its number.
+    fn map_number(&mut self, number: u64, id: usize, mapping: &IrqMapping) {
+        let span = mapping
+            .number
+            .as_ref()
+            .map_or(mapping.irq.span, |number| number.span);
+        let wrong = if number > MAX_IRQ {
+            let message = format!("there is no interrupt {number}");
+            let help = format!("the kernel knows interrupts up to {MAX_IRQ}");
+            Some(Diagnostic::new(span, message, help))
+        } else if number == KERNEL_TIMER_IRQ {
             let help = "take the physical timer, interrupt 30";
-            let taken = Diagnostic::new(number.span, message, help);
-            self.push(taken.label("the timer that ends time slices"));
+            let taken = Diagnostic::new(span, "interrupt 27 is the kernel's", help);
+            Some(taken.label("the timer that ends time slices"))
+        } else {
+            let first = self.irq_numbers.iter().find(|(other, _)| *other == number);
+            first.map(|&(_, first)| {
+                let message = format!("interrupt {number} is mapped twice");
+                let twice = Diagnostic::new(span, message, "give one of them another number");
+                twice.other(first, "the first time")
+            })
+        };
+        if let Some(wrong) = wrong {
+            self.push(wrong);
             return;
         }
-        if let Some(&(_, first)) = self
-            .irq_numbers
-            .iter()
-            .find(|(other, _)| *other == number.value)
-        {
-            let message = format!("interrupt {} is mapped twice", number.value);
-            let help = "give one of them another number";
-            let twice = Diagnostic::new(number.span, message, help);
-            self.push(twice.other(first, "the first time"));
-            return;
-        }
-        self.irq_numbers.push((number.value, number.span));
-        let name = &mapping.irq.name.value;
-        let declared = self.objects[id].span;
-        match &mut self.objects[id].kind {
-            Kind::Irq {
-                number: slot @ None,
-                ..
-            } => {
-                *slot = Some(Spanned::new(number.value as u32, number.span));
-            }
+        self.irq_numbers.push((number, span));
+        let object = &mut self.objects[id];
+        let (name, declared) = (&object.name, object.span);
+        let wrong = match &mut object.kind {
             Kind::Irq {
                 number: Some(first),
                 ..
             } => {
-                let first = first.span;
                 let message = format!("`{name}` has two numbers");
-                let twice = Diagnostic::new(number.span, message, ONE_OF_THEM);
-                self.push(twice.other(first, "the first one"));
+                let twice = Diagnostic::new(span, message, ONE_OF_THEM);
+                twice.other(first.span, "the first one")
             }
-            Kind::Broken => {}
+            Kind::Irq { number: slot, .. } => {
+                *slot = Some(Spanned::new(number as u32, span));
+                return;
+            }
+            Kind::Broken => return,
             other => {
                 let message = format!("`{name}` is {}, not an interrupt", other.describe());
                 let help = "name an `irq` object: `30: …`";
                 let wrong = Diagnostic::new(mapping.irq.span, message, help);
-                self.push(wrong.other(declared, "declared here"));
+                wrong.other(declared, "declared here")
             }
-        }
+        };
+        self.push(wrong);
     }
 
     /// An interrupt is its number, and signals one holder.
@@ -100,6 +99,18 @@ impl Checker<'_> {
             for cap in self.objects[id].caps.clone() {
                 if !matches!(self.objects[cap.target].kind, Kind::Irq { .. }) {
                     continue;
+                }
+                if let (Kind::Server(_), Some(signals)) = (
+                    &self.objects[id].kind,
+                    self.objects[cap.target].caps.first(),
+                ) {
+                    let [server, name] = [id, cap.target].map(|id| &self.objects[id].name);
+                    let message = format!(
+                        "interrupt `{name}` signals `{server}`, and has a notification besides"
+                    );
+                    let help = format!("remove it from `{name}`: the server has its own");
+                    let wrong = Diagnostic::new(signals.span, message, help);
+                    self.push(wrong.other(cap.span, "held by the server"));
                 }
                 if let Some(&first) = holders.get(&cap.target) {
                     let name = &self.objects[cap.target].name;

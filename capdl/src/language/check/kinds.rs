@@ -104,9 +104,9 @@ pub const KINDS: [KindInfo; 19] = [
     KindInfo {
         name: "asid_pool",
         positional: Positional::None,
-        params: &[],
+        params: &["asid_high"],
         flags: &[],
-        planned: &["asid_high"],
+        planned: &[],
     },
     KindInfo {
         name: "irq",
@@ -274,3 +274,47 @@ pub const RESERVED_OBJECTS: [(&str, &str, &str); 6] = [
         "who runs is decided by priorities: `prio: 100`",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../README.md");
+
+    /// The page that describes the language has a row for every object type, with each parameter somewhere.
+    #[test]
+    fn the_readme_has_every_type_and_parameter() {
+        for kind in &KINDS {
+            let row = |line: &str| {
+                let types = line
+                    .strip_prefix("| ")
+                    .and_then(|line| line.split(" |").next());
+                types.is_some_and(|types| types.contains(&format!("`{}`", kind.name)))
+            };
+            assert!(PAGE.lines().any(row), "{}", kind.name);
+            for name in kind.params.iter().chain(kind.flags).chain(kind.planned) {
+                let named = [
+                    format!("`{name}`"),
+                    format!("`{name}:"),
+                    format!(" {name}:"),
+                ];
+                assert!(
+                    named.iter().any(|named| PAGE.contains(named)),
+                    "{} {name}",
+                    kind.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_readme_says_what_is_refused() {
+        let (_, refused) = PAGE
+            .split_once("## What capDL has and this has not")
+            .unwrap();
+        let kinds = REFUSED_KINDS.iter().map(|kind| kind.0);
+        for name in kinds.chain(RESERVED_OBJECTS.iter().map(|object| object.0)) {
+            assert!(refused.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Checker;
 use crate::language::diagnostic::Diagnostic;
-use crate::language::model::Kind;
+use crate::language::model::{Cap, Kind, Object};
 use crate::language::span::Span;
 
 impl Checker<'_> {
@@ -107,9 +107,7 @@ impl Checker<'_> {
             if !matches!(object.kind, Kind::CNode { .. }) {
                 continue;
             }
-            let leftover = |cap: &&crate::language::model::Cap| {
-                matches!(self.objects[cap.target].kind, Kind::Leftover)
-            };
+            let leftover = |cap: &&Cap| matches!(self.objects[cap.target].kind, Kind::Leftover);
             let Some(cap) = object.caps.iter().find(leftover) else {
                 continue;
             };
@@ -133,7 +131,8 @@ impl Checker<'_> {
     /// No two objects at the same physical address.
     pub(super) fn physical_memory(&mut self) {
         let mut placed: Vec<(u64, u64, usize)> = Vec::new();
-        for (id, object) in self.objects.iter().enumerate() {
+        let apart = |(_, object): &(usize, &Object)| object.within.is_none();
+        for (id, object) in self.objects.iter().enumerate().filter(apart) {
             if let Kind::Untyped {
                 bits,
                 paddr: Some(start),

@@ -182,7 +182,7 @@ fn kind_of<'a>(info: &KindInfo, params: &mut Params<'a, '_>) -> Option<(Kind, Na
         "pud" => Kind::PageTable { level: 1 },
         "pd" => Kind::PageTable { level: 2 },
         "pt" => Kind::PageTable { level: 3 },
-        "asid_pool" => Kind::AsidPool,
+        "asid_pool" => raw::asid_pool(params),
         "irq" | "arm_irq" => raw::irq(params),
         "channel" => channel(params)?,
         "service" => Kind::Service,

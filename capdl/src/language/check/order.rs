@@ -87,8 +87,8 @@ impl Checker<'_> {
                     continue;
                 };
                 if ranks[id].is_none() {
-                    let before = guest.after.iter().map(|other| ranks[other.value]);
-                    let rank = before.fold(Some(0), |rank, other| Some(rank?.max(other? + 1)));
+                    let mut before = guest.after.iter().map(|other| ranks[other.value]);
+                    let rank = before.try_fold(0u16, |rank, other| Some(rank.max(other? + 1)));
                     found.extend(rank.map(|rank| (id, rank)));
                 }
             }
@@ -100,50 +100,52 @@ impl Checker<'_> {
             }
         }
         let mut cycle = None;
-        for (object, rank) in self.objects.iter_mut().zip(&ranks) {
+        for (id, object) in self.objects.iter_mut().enumerate() {
             if let Kind::Guest(guest) = &mut object.kind {
-                match rank {
-                    Some(rank) => guest.rank = *rank,
-                    None => cycle = cycle.or_else(|| guest.after.first().cloned()),
+                match ranks[id] {
+                    Some(rank) => guest.rank = rank,
+                    None => cycle = cycle.or(Some(id)),
                 }
             }
         }
         if let Some(start) = cycle {
-            self.cycle(&start, &ranks);
+            self.cycle(start, &ranks);
         }
     }
 
     /// Shows guests of which each comes after the next, and the last after the first.
-    fn cycle(&mut self, start: &Spanned<usize>, ranks: &[Option<u16>]) {
-        let next = |from: &Spanned<usize>| match &self.objects[from.value].kind {
+    fn cycle(&mut self, start: usize, ranks: &[Option<u16>]) {
+        let next = |from: usize| match &self.objects[from].kind {
             Kind::Guest(guest) => {
                 let mut after = guest.after.iter();
-                after.find(|other| ranks[other.value].is_none()).cloned()
+                after.find(|other| ranks[other.value].is_none())
             }
             _ => None,
         };
-        let mut seen: Vec<Spanned<usize>> = Vec::new();
-        let mut at = Some(start.clone());
-        while let Some(here) = at {
-            if let Some(first) = seen.iter().position(|other| other.value == here.value) {
-                seen.drain(..first);
+        // Who comes after whom, and where that is written.
+        let mut edges: Vec<(usize, &Spanned<usize>)> = Vec::new();
+        let mut at = start;
+        while let Some(to) = next(at) {
+            edges.push((at, to));
+            at = to.value;
+            if let Some(first) = edges.iter().position(|&(from, _)| from == at) {
+                edges.drain(..first);
                 break;
             }
-            at = next(&here);
-            seen.push(here);
         }
-        let names: Vec<_> = seen
-            .iter()
-            .map(|guest| format!("`{}`", self.objects[guest.value].name))
-            .collect();
-        let (Some(first), Some(name)) = (seen.first(), names.first()) else {
+        let name = |id: usize| &self.objects[id].name;
+        let label = |&(from, to): &(usize, &Spanned<usize>)| {
+            format!("`{}` after `{}`", name(from), name(to.value))
+        };
+        let Some((first, others)) = edges.split_first() else {
             return;
         };
-        let message = format!(
-            "{} after {name}: none of them can start first",
-            names.join(" comes after ")
-        );
-        let wrong = Diagnostic::new(first.span, message, "take one `after` out");
-        self.push(wrong);
+        let all: Vec<_> = edges.iter().map(label).collect();
+        let message = format!("nobody can start first: {}", all.join(", "));
+        let mut wrong = Diagnostic::new(first.1.span, message, "take one `after` out");
+        for edge in others {
+            wrong = wrong.other(edge.1.span, label(edge));
+        }
+        self.diagnostics.push(wrong);
     }
 }

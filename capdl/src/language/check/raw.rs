@@ -34,6 +34,10 @@ pub fn untyped(params: &mut Params<'_, '_>) -> Option<Kind> {
         }
         return Some(Kind::Leftover);
     }
+    if params.has("leftover") {
+        // That has been complained about.
+        return None;
+    }
     let bits = params.bits("an untyped", "24 bits")?;
     if !UNTYPED_BITS.contains(&bits.value) {
         let message = format!("an untyped cannot have {} bits", bits.value);
@@ -150,7 +154,7 @@ fn fill(params: &mut Params<'_, '_>, value: &Value, bytes: u64) -> Option<Fill> 
         return None;
     };
     if offset.checked_add(len).is_none_or(|end| end > bytes) {
-        let message = format!("{len} bytes from {offset:#x} on are more than the frame has");
+        let message = format!("{len:#x} bytes from {offset:#x} on are more than the frame has");
         let help = format!("the frame has {bytes:#x} bytes: fill the next one with the rest");
         params.wrong(value.span, message, help);
         return None;
@@ -178,6 +182,16 @@ pub fn cnode(params: &mut Params<'_, '_>) -> Option<Kind> {
     Some(Kind::CNode {
         bits: bits.value as u8,
     })
+}
+
+/// An ASID pool.
+pub fn asid_pool(params: &mut Params<'_, '_>) -> Kind {
+    if let Some(value) = params.value("asid_high") {
+        let message = "address space identifiers are not chosen";
+        let help = "leave `asid_high` out: the root task makes each pool of the next ones";
+        params.wrong(value.span, message, help);
+    }
+    Kind::AsidPool
 }
 
 /// A thread.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use atoll_abi::message::Name;
+
 use super::Checker;
 use super::guests::DECLARE_SERVER;
 use crate::language::Options;
@@ -43,6 +45,7 @@ impl Checker<'_> {
         self.order();
         self.given();
         self.handles();
+        self.names();
         if let Some(modules) = options.modules {
             self.modules(modules);
         }
@@ -177,6 +180,33 @@ impl Checker<'_> {
                     wrong = wrong.other(cap.span, "the last of them");
                 }
                 self.diagnostics.push(wrong);
+            }
+        }
+    }
+
+    /// Servers and native tasks keep names in tables.
+    fn names(&mut self) {
+        let mut long = Vec::new();
+        for object in &self.objects {
+            match &object.kind {
+                Kind::Guest(guest) => {
+                    long.push((&object.name, object.span));
+                    long.push((&guest.module.value, guest.module.span));
+                }
+                Kind::Native(task) => {
+                    long.push((&object.name, object.span));
+                    long.push((&task.program.value, task.program.span));
+                }
+                _ => continue,
+            }
+            long.extend(object.caps.iter().map(|cap| (&cap.slot, cap.span)));
+        }
+        for (name, span) in long {
+            let most = Name::new().capacity();
+            if name.len() > most {
+                let message = format!("the name `{name}` is too long");
+                let help = format!("it has {} bytes, {most} are possible", name.len());
+                self.diagnostics.push(Diagnostic::new(span, message, help));
             }
         }
     }

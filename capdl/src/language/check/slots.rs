@@ -22,7 +22,7 @@ const THREAD_SLOTS: [(&str, &str, &str); 5] = [
     (
         "bound_notification",
         "a notification",
-        "name one: `wake = notification`",
+        "name one: `bell = notification`",
     ),
     (
         "fault_ep_slot",
@@ -83,6 +83,10 @@ impl Checker<'_> {
             {
                 (kind.describe(), "")
             }
+            (Kind::Native(_), _) if matches!(kind, Kind::VirtioDevice(_)) => (
+                "a kernel object or a channel",
+                "a native task drives a device itself: give it the frame of its registers and its interrupt",
+            ),
             (Kind::Native(_), _) => (
                 "a kernel object or a channel",
                 "a native task makes no hostcalls: it works with what the kernel knows, and shares channels with guests",
@@ -216,4 +220,19 @@ impl Checker<'_> {
 /// Whether the kernel knows such objects.
 fn is_kernel_object(kind: &Kind) -> bool {
     kind.size_bits().is_some() || matches!(kind, Kind::Leftover | Kind::Irq { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page that describes the language has every slot of servers and threads.
+    #[test]
+    fn the_readme_has_every_slot() {
+        let page = include_str!("../../../README.md");
+        let threads = THREAD_SLOTS.iter().chain(&REFUSED_THREAD_SLOTS);
+        for slot in threads.map(|slot| slot.0).chain(SERVER_SLOTS) {
+            assert!(page.contains(&format!("`{slot}`")), "{slot}");
+        }
+    }
 }

@@ -53,7 +53,7 @@ impl Checker<'_> {
                             how(uncached),
                             how(first)
                         );
-                        let help = "write `uncached` in all page tables that hold it, or in none";
+                        let help = "write `uncached` in all page tables that hold it, or in none; programs have what has a `paddr` without caches";
                         let wrong = Diagnostic::new(cap.span, message, help);
                         found.push(wrong.other(span, "elsewhere"));
                     }

@@ -135,10 +135,29 @@ impl Checker<'_> {
         tcb: &Tcb,
     ) -> Result<Option<Spanned<u64>>, Diagnostic> {
         let slot = |name: &str| object.caps.iter().find(|cap| cap.slot == name);
+        let named = slot("fault_ep_slot");
+        // 0 is nothing to the kernel.
+        let address = tcb.fault_ep.as_ref().filter(|address| address.value != 0);
         let Some(cspace) = slot("cspace") else {
-            return Ok(None);
+            let at = named
+                .map(|cap| cap.span)
+                .or(address.map(|address| address.span));
+            return match at.filter(|_| !tcb.resume) {
+                Some(span) => {
+                    let message = format!(
+                        "thread `{}` has no CSpace to find this endpoint in",
+                        object.name
+                    );
+                    let help = format!(
+                        "give it a CNode: `caps {{ {} {{ cspace: … }} }}`",
+                        object.name
+                    );
+                    Err(Diagnostic::new(span, message, help))
+                }
+                None => Ok(None),
+            };
         };
-        match (slot("fault_ep_slot"), &tcb.fault_ep) {
+        match (named, address) {
             (None, None) => Ok(None),
             (None, Some(address)) => {
                 let found = self.lookup(cspace, address.value);
