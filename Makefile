@@ -83,11 +83,12 @@ ARCHIVE       := $(BUILD)/archive.bin
 PUBLIC_KEY    := $(BUILD)/keys/archive.pub
 IMAGE         := $(BUILD)/atoll.elf
 
-.PHONY: help setup kernel image run bench test fuzz lint fmt fmt-check hygiene clippy unit-tests \
+.PHONY: help setup kernel image run report bench test fuzz lint fmt fmt-check hygiene clippy unit-tests \
 	system-tests reproducible clean FORCE
 
 help:
 	@echo 'make run      boot the system that SPEC describes in QEMU (Ctrl-A X ends it)'
+	@echo 'make report   tell who holds what in SPEC: build/report.txt, and a picture, build/report.svg'
 	@echo 'make test     all checks and tests, as continuous integration runs them'
 	@echo 'make fuzz     hostile peers of channels, drivers, devices, and hostcalls, for SECONDS each with SEED'
 	@echo 'make bench    count the instructions of what matters; also written to build/bench.json'
@@ -174,6 +175,11 @@ $(DISK): | setup
 
 run: $(IMAGE) $(DISK)
 	@$(ATOLL) run $(RUN_FLAGS) $(HTTP_PORT:%=--forward %:80) $(LISTEN:%=--listen %) $(IMAGE:$(CURDIR)/%=%)
+
+# Who holds what.
+report: $(ATOLL) $(GUEST_FILES) $(SPEC)
+	$(call say,who holds what in $(SPEC))
+	@$(ATOLL) report $(SPEC) --modules $(GUEST_DIR) --text $(BUILD:$(CURDIR)/%=%)/report.txt --svg $(BUILD:$(CURDIR)/%=%)/report.svg
 
 # ---- Measuring
 

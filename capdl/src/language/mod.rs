@@ -13,7 +13,7 @@ pub mod model;
 mod parser;
 mod span;
 
-pub use diagnostic::{Diagnostic, Report};
+pub use diagnostic::{Diagnostic, Report, nearest};
 pub use parser::parse;
 pub use span::{Span, Spanned, line};
 

@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! `atoll check`, and compiling specs.
+//! Reading and compiling specs.
 
 use std::env;
-use std::io::{IsTerminal, stderr};
+use std::io::stderr;
 use std::path::{Path, PathBuf};
 
-use capdl::language::{Module, Options, compile};
+use capdl::language::model::Object;
+use capdl::language::{self, Module, Options, Report};
 use thiserror::Error;
 use wasm_archive::{Archive, ArchiveError};
 
 use crate::files::{self, FileError};
 use crate::wasm::{self, WasmError};
-
-/// `atoll check`.
-#[derive(Debug, clap::Args)]
-pub struct Check {
-    /// The spec, capDL text
-    spec: PathBuf,
-    /// Directory of the .wasm files, to compare what guests name and import
-    #[arg(long, value_name = "DIR")]
-    modules: Option<PathBuf>,
-}
 
 /// Why a spec was not compiled.
 #[derive(Debug, Error)]
@@ -42,19 +33,64 @@ pub enum SpecError {
     Wrong(PathBuf, usize),
 }
 
-/// Checks a spec and says so.
-///
-/// # Errors
-/// See [`SpecError`].
-pub fn run(args: &Check) -> Result<(), SpecError> {
-    let modules = args
-        .modules
-        .as_deref()
-        .map(wasm::inspect_directory)
-        .transpose()?;
-    compile_file(&args.spec, modules.as_deref(), &[0; 32])?;
-    eprintln!("{}: no errors", args.spec.display());
-    Ok(())
+/// The text of a spec, and what it is compared with.
+pub struct Source {
+    path: PathBuf,
+    name: String,
+    text: String,
+    modules: Option<Vec<Module>>,
+}
+
+impl Source {
+    /// Reads a spec, and the modules of a directory.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is not what it should be.
+    pub fn read(path: &Path, modules: Option<&Path>) -> Result<Self, SpecError> {
+        let text =
+            String::from_utf8(files::read(path)?).map_err(|_| SpecError::NotText(path.into()))?;
+        Ok(Self {
+            path: path.into(),
+            name: shown_name(path),
+            text,
+            modules: modules.map(wasm::inspect_directory).transpose()?,
+        })
+    }
+
+    /// What the spec describes. What is wrong with it is shown on the terminal.
+    ///
+    /// # Errors
+    /// It is wrong.
+    pub fn objects(&self) -> Result<Vec<Object>, SpecError> {
+        let options = Options {
+            modules: self.modules.as_deref(),
+            ..Options::default()
+        };
+        language::check(&self.name, &self.text, &options)
+            .map_err(|report| refuse(&self.path, report))
+    }
+
+    /// Its name in what is written about it: relative where possible.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The modules that it is compared with.
+    pub fn modules(&self) -> Option<&[Module]> {
+        self.modules.as_deref()
+    }
+}
+
+/// Shows what is wrong.
+fn refuse(path: &Path, report: Report) -> SpecError {
+    let report = report.in_file(&path.display().to_string());
+    eprintln!("{}", report.render(colors()));
+    SpecError::Wrong(path.into(), report.diagnostics().len())
 }
 
 /// The modules of an archive; what they import is known where the directory has them.
@@ -92,17 +128,13 @@ pub fn compile_file(
     modules: Option<&[Module]>,
     key: &[u8; 32],
 ) -> Result<Vec<u8>, SpecError> {
-    let text =
-        String::from_utf8(files::read(path)?).map_err(|_| SpecError::NotText(path.into()))?;
+    let source = Source::read(path, None)?;
     let options = Options {
         modules,
         ..Options::default()
     };
-    compile(&shown_name(path), &text, &options, key).map_err(|report| {
-        let report = report.in_file(&path.display().to_string());
-        eprintln!("{}", report.render(colors()));
-        SpecError::Wrong(path.into(), report.diagnostics().len())
-    })
+    language::compile(&source.name, &source.text, &options, key)
+        .map_err(|report| refuse(path, report))
 }
 
 /// The name for messages on the target: relative where possible, so that an image does not depend on
@@ -118,11 +150,9 @@ fn shown_name(path: &Path) -> String {
     shown.display().to_string()
 }
 
-/// Whether to color what goes to standard error (<https://no-color.org>).
+/// Whether to color what goes to standard error: a terminal, NO_COLOR and CLICOLOR_FORCE decide.
 fn colors() -> bool {
-    let forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-    stderr().is_terminal() && !forbidden && !dumb
+    anstream::AutoStream::choice(&stderr()) != anstream::ColorChoice::Never
 }
 
 #[cfg(test)]
