@@ -91,11 +91,11 @@ pub fn lines(facts: &Facts, node: Node) -> Lines {
             Lines::new(LINK, title, lines)
         }
         Node::Guest(guest) => of_guest(&facts.guests[guest]),
-        Node::Task(task) => of_task(&facts.tasks[task]),
+        Node::Task(task) => of_task(facts, &facts.tasks[task]),
     }
 }
 
-fn of_task(task: &Task) -> Lines {
+fn of_task(facts: &Facts, task: &Task) -> Lines {
     let memory = bytes(task.stack + task.heap);
     let mut lines = vec![
         (Style::Name, task.name.clone()),
@@ -106,9 +106,15 @@ fn of_task(task: &Task) -> Lines {
         ),
         (Style::Plain, format!("restart {}", task.restart)),
     ];
-    let drawn = ["channel", "virtio device"];
-    let rest = task.holds.iter();
-    let rest = rest.filter(|held| !drawn.iter().any(|what| held.what.starts_with(what)));
+    // What is not drawn as an edge.
+    let devices = facts.devices.iter().map(|device| &device.name);
+    let drawn: Vec<_> = devices
+        .chain(facts.links.iter().map(|link| &link.name))
+        .collect();
+    let rest = task
+        .holds
+        .iter()
+        .filter(|held| !drawn.contains(&&held.object));
     let names: Vec<&str> = rest.map(|held| &*held.object).collect();
     let names = wrap(&names, Style::Muted, GUEST - 2.0 * INSET);
     lines.extend(names.into_iter().map(|line| (Style::Muted, line)));

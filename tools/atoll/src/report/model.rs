@@ -419,6 +419,7 @@ impl Spec<'_> {
                 };
                 text
             }
+            Kind::Leftover => "what is left of the machine's memory".into(),
             Kind::CNode { bits } => format!("CNode of {} slots", 1u64 << bits),
             Kind::PageTable { level } => format!("page table of level {level}"),
             Kind::Tcb(tcb) => {

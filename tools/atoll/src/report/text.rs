@@ -421,7 +421,10 @@ fn ways(peers: &[Peer], reaches: &[Reach]) -> [Row; 2] {
 fn reach(reach: &Reach) -> String {
     let rights = &reach.rights;
     if reach.through.is_empty() {
-        return format!("{} itself ({rights})", reach.device);
+        return match &**rights {
+            "" => format!("{} itself", reach.device),
+            rights => format!("{} itself ({rights})", reach.device),
+        };
     }
     let hops = reach.through.iter();
     let hops = hops.map(|hop| format!("{} ({})", hop.guest, hop.link));
