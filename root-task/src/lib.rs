@@ -15,4 +15,4 @@ pub mod untyped;
 pub mod within;
 
 /// Most programs in one system: process servers and native tasks.
-pub const MAX_PROGRAMS: usize = 16;
+pub const MAX_PROGRAMS: usize = capdl::blob::MAX_PROGRAMS;

@@ -28,6 +28,8 @@ pub const VERSION: u32 = 6;
 
 /// Most objects in one system.
 pub const MAX_OBJECTS: usize = 1024;
+/// Most process servers and native tasks together.
+pub const MAX_PROGRAMS: usize = 16;
 /// Most capabilities of one program or guest; CNodes and page tables have as many as slots.
 pub const MAX_CAPS: usize = 32;
 /// Most arguments, and most environment entries, of one guest or native task.
@@ -104,7 +106,7 @@ pub enum Kind<'a> {
         /// 0: a VSpace (`pgd`), 1: `pud`, 2: `pd`, 3: `pt`.
         level: u8,
     },
-    /// An ASID pool.
+    /// An ASID pool. Its capabilities are VSpaces that get their identifiers from it.
     AsidPool,
     /// A thread. Its capabilities have the slots `cspace`, `vspace`, `ipc_buffer_slot`,
     /// `bound_notification` and `fault_ep_slot`.

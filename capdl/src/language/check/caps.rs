@@ -38,9 +38,6 @@ impl<'a> Checker<'a> {
                 let what = self.objects[first].kind.describe();
                 let message = format!("`{}` is {what}: it holds nothing", name.name.value);
                 let help = match self.objects[first].kind {
-                    Kind::AsidPool => {
-                        "remove this section: the root task gives each VSpace its address space identifier"
-                    }
                     Kind::Untyped { .. } => {
                         "what is made of it goes in its declaration: `pool = ut (24 bits) { … }`"
                     }
@@ -74,6 +71,7 @@ impl<'a> Checker<'a> {
                 | Kind::Channel { .. }
                 | Kind::CNode { .. }
                 | Kind::PageTable { .. }
+                | Kind::AsidPool
                 | Kind::Tcb(_)
                 | Kind::Irq { .. }
         )
@@ -83,7 +81,7 @@ impl<'a> Checker<'a> {
     fn is_numbered(&self, id: usize) -> bool {
         matches!(
             self.objects[id].kind,
-            Kind::CNode { .. } | Kind::PageTable { .. } | Kind::Irq { .. }
+            Kind::CNode { .. } | Kind::PageTable { .. } | Kind::AsidPool | Kind::Irq { .. }
         )
     }
 
@@ -187,7 +185,7 @@ impl<'a> Checker<'a> {
         let object = &self.objects[holder];
         let slots = match object.kind {
             Kind::CNode { bits } => 1u64 << bits,
-            Kind::PageTable { .. } => 512,
+            Kind::PageTable { .. } | Kind::AsidPool => 512,
             _ => 1,
         };
         if slot.value.parse::<u64>().is_ok_and(|number| number < slots) {

@@ -46,6 +46,9 @@ const NATIVE_PRIO: u8 = 100;
 const NATIVE_STACK: u32 = 64 << 10;
 const NATIVE_HEAP: u32 = 1 << 20;
 
+/// Bytes that a native task's VSpace has for the stack (`native_handoff::vspace::STACK_ROOM`).
+const NATIVE_STACK_ROOM: u32 = 0x1ff_0000;
+
 impl Checker<'_> {
     /// Resolves the servers that guests name, or means the only one.
     pub(super) fn find_servers(&mut self) {
@@ -124,10 +127,16 @@ pub(super) fn native(params: &mut Params<'_, '_>) -> Option<Native> {
     if !params.has("program") {
         params.missing("this task has no program", "name it: `program: \"…\"`");
     }
+    let stack = params.bytes("stack", 4 << 10, NATIVE_STACK);
+    if stack.value > NATIVE_STACK_ROOM {
+        let message = format!("{} bytes are no possible value of `stack`", stack.value);
+        let help = format!("there is room for {}k", NATIVE_STACK_ROOM >> 10);
+        params.wrong(stack.span, message, help);
+    }
     let task = |program, params: &mut Params<'_, '_>| Native {
         program,
         prio: params.priority(NATIVE_PRIO).value,
-        stack: params.bytes("stack", 4 << 10, NATIVE_STACK).value,
+        stack: stack.value,
         heap: params.bytes("heap", 4 << 10, NATIVE_HEAP).value,
         restart: params.choice("restart", &RESTART, Restart::Permanent),
         args: strings(params.texts("args", MAX_STRINGS)),

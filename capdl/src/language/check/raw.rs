@@ -241,9 +241,14 @@ pub fn irq(params: &mut Params<'_, '_>) -> Kind {
         );
         params.wrong(target.span, message, "write `target: 0`, or leave it out");
     }
-    let trigger = params
-        .value("trigger")
-        .map(|_| params.choice("trigger", &TRIGGER, Trigger::Level));
+    let trigger = params.value("trigger").map(|value| {
+        let trigger = params.choice("trigger", &TRIGGER, Trigger::Level);
+        if trigger == Trigger::Edge {
+            let message = "on this kernel all interrupts tell by their level";
+            params.wrong(value.span, message, "write `trigger: level`");
+        }
+        trigger
+    });
     Kind::Irq {
         number: None,
         trigger,

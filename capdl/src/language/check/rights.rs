@@ -227,7 +227,6 @@ impl Checker<'_> {
                     "on a frame there are only the rights R and W",
                     "write `(R)` or `(RW)`; X is for entries of page tables",
                 ),
-                Kind::CNode { .. } if rights == Rights::default() => None,
                 Kind::Tcb(_) if !(rights.read && rights.write) || grants => wrong(
                     "an IPC buffer is read and written",
                     &format!("write `{name} (RW)`"),
@@ -245,6 +244,10 @@ impl Checker<'_> {
                 _ => None,
             },
             Kind::Endpoint => match holder {
+                _ if rights.grant_reply && !rights.grant => wrong(
+                    "on this kernel an endpoint has no right P of its own",
+                    "write G, which a caller needs and which includes P",
+                ),
                 Kind::CNode { .. } => None,
                 Kind::Tcb(_) if !(rights.write && rights.grant) => wrong(
                     "a fault is sent, and answered",

@@ -7,6 +7,7 @@ use atoll_abi::message::Name;
 
 use super::Checker;
 use super::guests::DECLARE_SERVER;
+use crate::blob::MAX_PROGRAMS;
 use crate::language::Options;
 use crate::language::ast::File;
 use crate::language::diagnostic::Diagnostic;
@@ -29,6 +30,7 @@ impl Checker<'_> {
             let message = "nothing runs in this system";
             self.push(Diagnostic::new(file.arch.span, message, DECLARE_SERVER));
         }
+        self.programs();
         self.services();
         self.distinct_devices();
         self.drivers();
@@ -181,6 +183,20 @@ impl Checker<'_> {
                 }
                 self.diagnostics.push(wrong);
             }
+        }
+    }
+
+    /// The root task keeps what it starts in a table.
+    fn programs(&mut self) {
+        let is_program =
+            |object: &&Object| matches!(object.kind, Kind::Server(_) | Kind::Native(_));
+        let mut programs = self.objects.iter().filter(is_program);
+        if let Some(object) = programs.nth(MAX_PROGRAMS) {
+            let message =
+                format!("there are more than {MAX_PROGRAMS} process servers and native tasks");
+            let help = "run more guests in one server, or have one task do the work of two";
+            self.diagnostics
+                .push(Diagnostic::new(object.span, message, help));
         }
     }
 

@@ -96,6 +96,10 @@ impl Checker<'_> {
                 "a kernel object",
                 "the kernel knows untypeds, frames, endpoints, notifications, CNodes, threads, page tables, ASID pools and interrupts",
             ),
+            (Kind::AsidPool, _) => (
+                "a VSpace",
+                "name the `pgd` objects that get their identifiers from this pool",
+            ),
             (Kind::Irq { .. }, _) => (
                 "a notification",
                 "name the one that the interrupt signals: `0: … (W)`",
@@ -142,8 +146,16 @@ impl Checker<'_> {
             }
         };
         let found = kind.describe();
-        if found == wanted {
+        let buffer =
+            matches!(self.objects[holder].kind, Kind::Tcb(_)) && slot.value == "ipc_buffer_slot";
+        let small = matches!(kind, Kind::Frame { bits: 12, .. });
+        if found == wanted && (!buffer || small) {
             return true;
+        }
+        if found == wanted {
+            let message = "the frame of an IPC buffer has 4k".to_owned();
+            self.wrong_target(target, entry, message, "declare one: `buffer = frame (4k)`");
+            return false;
         }
         let message = format!(
             "slot `{}` of {what} takes {wanted}, not {found}",

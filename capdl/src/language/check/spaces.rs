@@ -12,7 +12,7 @@ use crate::language::span::Span;
 impl Checker<'_> {
     /// Applies all rules for VSpaces.
     pub(super) fn spaces(&mut self) {
-        // Where each table hangs, and how each frame is mapped first.
+        // Where each table hangs, which pool each VSpace is in, and how each frame is mapped first.
         let mut tables: BTreeMap<usize, Span> = BTreeMap::new();
         let mut frames: BTreeMap<usize, (bool, Span)> = BTreeMap::new();
         let mut found = Vec::new();
@@ -21,11 +21,18 @@ impl Checker<'_> {
                 let target = &self.objects[cap.target];
                 let name = &target.name;
                 let uncached = match (&object.kind, &target.kind) {
-                    (Kind::PageTable { .. }, Kind::PageTable { .. }) => {
+                    (Kind::PageTable { .. } | Kind::AsidPool, Kind::PageTable { level }) => {
                         if let Some(&first) = tables.get(&cap.target) {
-                            let message = format!("page table `{name}` is in two places");
-                            let help =
-                                "declare a table for each: the kernel maps one in one place only";
+                            let (message, help) = match level {
+                                0 => (
+                                    format!("VSpace `{name}` is in two pools"),
+                                    "name it in one: it has one identifier",
+                                ),
+                                _ => (
+                                    format!("page table `{name}` is in two places"),
+                                    "declare a table for each: the kernel maps one in one place only",
+                                ),
+                            };
                             let twice = Diagnostic::new(cap.span, message, help);
                             found.push(match first == cap.span {
                                 true => twice,
@@ -63,6 +70,28 @@ impl Checker<'_> {
                 }
             }
         }
+        // What is missing may have been refused.
+        if self.diagnostics.is_empty() && found.is_empty() {
+            found.extend(self.unmapped(&tables));
+        }
         self.diagnostics.extend(found);
+    }
+
+    /// A table that is in no VSpace maps nothing.
+    fn unmapped(&self, tables: &BTreeMap<usize, Span>) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for (id, object) in self.objects.iter().enumerate() {
+            if let (Kind::PageTable { level: 1.. }, Some(first)) =
+                (&object.kind, object.caps.first())
+                && !tables.contains_key(&id)
+            {
+                let name = &object.name;
+                let message = format!("page table `{name}` has entries, and is in no VSpace");
+                let help = "name it in a table of the level above, or take its entries out";
+                let wrong = Diagnostic::new(object.span, message, help);
+                found.push(wrong.other(first.span, "this would not be mapped"));
+            }
+        }
+        found
     }
 }

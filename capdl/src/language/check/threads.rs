@@ -38,28 +38,32 @@ impl Checker<'_> {
         }
     }
 
-    /// A thread that runs has a CSpace, a VSpace, and a place to start at.
+    /// A thread that runs has a CSpace, a VSpace, and a place to start at; the kernel is told the spaces together with
+    /// the IPC buffer and the endpoint for faults.
     fn incomplete(&self, object: &Object, tcb: &Tcb) -> Option<Diagnostic> {
-        if !tcb.resume {
-            return None;
-        }
         let name = &object.name;
         let lacks = |slot: &str| !object.caps.iter().any(|cap| cap.slot == slot);
-        let (message, help) = if lacks("cspace") {
+        let configured = !object
+            .caps
+            .iter()
+            .all(|cap| cap.slot == "bound_notification")
+            || tcb.addr.is_some()
+            || tcb.fault_ep.is_some();
+        let instead = match tcb.resume {
+            true => "or write `resume: false`",
+            false => "or leave everything else out",
+        };
+        let (message, help) = if (tcb.resume || configured) && lacks("cspace") {
             (
                 format!("thread `{name}` has no CSpace"),
-                format!(
-                    "give it a CNode: `caps {{ {name} {{ cspace: … }} }}`, or write `resume: false`"
-                ),
+                format!("give it a CNode: `caps {{ {name} {{ cspace: … }} }}`, {instead}"),
             )
-        } else if lacks("vspace") {
+        } else if (tcb.resume || configured) && lacks("vspace") {
             (
                 format!("thread `{name}` has no VSpace"),
-                format!(
-                    "give it a `pgd`: `caps {{ {name} {{ vspace: … }} }}`, or write `resume: false`"
-                ),
+                format!("give it a `pgd`: `caps {{ {name} {{ vspace: … }} }}`, {instead}"),
             )
-        } else if tcb.ip.is_none() {
+        } else if tcb.resume && tcb.ip.is_none() {
             (
                 format!("thread `{name}` starts nowhere"),
                 "say where: `ip: 0x400000`, or write `resume: false`".into(),
@@ -139,23 +143,8 @@ impl Checker<'_> {
         // 0 is nothing to the kernel.
         let address = tcb.fault_ep.as_ref().filter(|address| address.value != 0);
         let Some(cspace) = slot("cspace") else {
-            let at = named
-                .map(|cap| cap.span)
-                .or(address.map(|address| address.span));
-            return match at.filter(|_| !tcb.resume) {
-                Some(span) => {
-                    let message = format!(
-                        "thread `{}` has no CSpace to find this endpoint in",
-                        object.name
-                    );
-                    let help = format!(
-                        "give it a CNode: `caps {{ {} {{ cspace: … }} }}`",
-                        object.name
-                    );
-                    Err(Diagnostic::new(span, message, help))
-                }
-                None => Ok(None),
-            };
+            // That has been complained about.
+            return Ok(None);
         };
         match (named, address) {
             (None, None) => Ok(None),
