@@ -53,6 +53,9 @@ impl Diagnostic {
     }
 }
 
+/// How many diagnostics are shown.
+const SHOWN: usize = 50;
+
 /// Everything that is wrong with one spec.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -85,14 +88,15 @@ impl Report {
         &self.diagnostics
     }
 
-    /// For people: each with file, line, column, the line itself, a caret and a hint.
+    /// For people: each with file, line, column, the line itself, a caret and a hint. When there are very
+    /// many, the first ones and how many more there are.
     pub fn render(&self, colors: bool) -> String {
         let renderer = if colors {
             Renderer::styled()
         } else {
             Renderer::plain()
         };
-        let rendered = self.diagnostics.iter().map(|diagnostic| {
+        let rendered = self.diagnostics.iter().take(SHOWN).map(|diagnostic| {
             let mut snippet = Snippet::source(&self.text).path(&self.file);
             let label = (!diagnostic.label.is_empty()).then_some(&*diagnostic.label);
             let primary = AnnotationKind::Primary.span(diagnostic.span.range());
@@ -107,15 +111,29 @@ impl Report {
                 .element(Level::HELP.message(&*diagnostic.help));
             renderer.render(&[group])
         });
-        rendered.collect::<Vec<_>>().join("\n\n") + "\n"
+        let mut text = rendered.collect::<Vec<_>>().join("\n\n") + "\n";
+        let more = self.diagnostics.len().saturating_sub(SHOWN);
+        if more > 0 {
+            text += &format!("\n{more} more like these are not shown\n");
+        }
+        text
     }
 }
 
+/// How many characters a name has at most that is compared with others.
+const LONGEST: usize = 64;
+
 /// The candidate that is nearest to a name, if one is near enough to be what was meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
+    let length = name.chars().count();
+    if length > LONGEST {
+        return None;
+    }
+    let limit = (length / 3).max(1);
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len() <= 4 * LONGEST)
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= limit)
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|&(distance, _)| distance <= limit)
         .min()

@@ -45,7 +45,6 @@ pub struct Lexed {
     /// The tokens; the last is [`TokenKind::End`].
     pub tokens: Vec<Token>,
     /// The comments.
-    #[expect(dead_code, reason = "only the formatter needs them")]
     pub comments: Vec<Comment>,
     /// Numbers that can be read in two ways.
     pub doubts: Vec<Diagnostic>,

@@ -8,12 +8,16 @@ pub mod ast;
 mod check;
 mod diagnostic;
 mod emit;
+mod format;
 mod lexer;
 pub mod model;
 mod parser;
 mod span;
+#[cfg(test)]
+mod tests;
 
 pub use diagnostic::{Diagnostic, Report, nearest};
+pub use format::format;
 pub use parser::parse;
 pub use span::{Span, Spanned, line};
 

@@ -7,6 +7,7 @@ mod check;
 #[cfg(feature = "compiler")]
 mod compile;
 mod files;
+mod fmt;
 mod image;
 #[cfg_attr(
     not(feature = "compiler"),
@@ -38,6 +39,8 @@ struct Cli {
 enum Command {
     /// Check a spec, and tell what it describes
     Check(check::Check),
+    /// Lay specs out
+    Fmt(fmt::Fmt),
     /// Compile modules ahead of time and pack them into a signed archive
     #[cfg(feature = "compiler")]
     Build(compile::Build),
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match command {
         Command::Check(args) => check::run(&args)?,
+        Command::Fmt(args) => return Ok(fmt::run(&args)?),
         #[cfg(feature = "compiler")]
         Command::Build(args) => compile::run(&args)?,
         #[cfg(feature = "compiler")]

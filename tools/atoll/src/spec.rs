@@ -151,7 +151,7 @@ fn shown_name(path: &Path) -> String {
 }
 
 /// Whether to color what goes to standard error: a terminal, NO_COLOR and CLICOLOR_FORCE decide.
-fn colors() -> bool {
+pub fn colors() -> bool {
     anstream::AutoStream::choice(&stderr()) != anstream::ColorChoice::Never
 }
 

@@ -5,13 +5,20 @@ use super::{Checker, group_names};
 use crate::language::ast::NameRef;
 use crate::language::diagnostic::{Diagnostic, nearest};
 
+/// How many mistakes are met with a suggestion.
+const MANY: usize = 100;
+
 impl Checker<'_> {
     /// The objects that a name means.
     pub(super) fn resolve(&mut self, name: &NameRef) -> Option<Vec<usize>> {
         let text = &*name.name.value;
         let Some(named) = self.names.get(text).copied() else {
-            let names = self.names.keys().copied();
-            let near = nearest(text, names.chain(group_names())).map(str::to_owned);
+            let names = self.names.keys().copied().chain(group_names());
+            // To compare with all names takes a while, for a mistake that is made again and again.
+            let near = match self.diagnostics.len() {
+                0..MANY => nearest(text, names).map(str::to_owned),
+                _ => None,
+            };
             let message = format!("there is no object `{text}`");
             let help = "declare it under `objects`";
             self.push(Diagnostic::new(name.name.span, message, help).suggest(near.as_deref()));
