@@ -90,12 +90,12 @@ help:
 	@echo 'make run      boot the system that SPEC describes in QEMU (Ctrl-A X ends it)'
 	@echo 'make report   tell who holds what in SPEC: build/report.txt, and a picture, build/report.svg'
 	@echo 'make test     all checks and tests, as continuous integration runs them'
-	@echo 'make fuzz     hostile peers of channels, drivers, devices, and hostcalls, for SECONDS each with SEED'
+	@echo 'make fuzz     hostile peers of channels, drivers, devices, hostcalls, and specs, for SECONDS each with SEED'
 	@echo 'make bench    count the instructions of what matters; also written to build/bench.json'
 	@echo 'make image    only build the boot image, build/atoll.elf'
 	@echo 'make kernel   only build the kernel'
 	@echo 'make lint     formatting, clippy, licence headers, rooms of unsafe code'
-	@echo 'make fmt      format the Rust code'
+	@echo 'make fmt      format the Rust code and the specs'
 	@echo 'make clean    remove what was built'
 	@echo
 	@echo 'SPEC=FILE          the system to boot (default: $(SPEC))'
@@ -228,12 +228,16 @@ test: lint reproducible unit-tests system-tests
 
 lint: fmt-check hygiene clippy
 
-fmt: | setup
-	@/usr/bin/cargo-fmt --all
+SPECS := $(wildcard capdl/specs/*.cdl tests/specs/*.cdl)
 
-fmt-check: | setup
+fmt: $(ATOLL)
+	@/usr/bin/cargo-fmt --all
+	@$(ATOLL) fmt $(SPECS)
+
+fmt-check: $(ATOLL)
 	$(call say,formatting)
 	@/usr/bin/cargo-fmt --all --check
+	@$(ATOLL) fmt --check $(SPECS)
 
 hygiene: | setup
 	$(call say,licence headers and rooms of unsafe code)
@@ -284,6 +288,9 @@ fuzz: | setup
 	$(call say,fuzzing the mediated virtqueues for $(SECONDS) s)
 	@ATOLL_FUZZ_SECONDS=$(SECONDS) ATOLL_FUZZ_SEED=$(SEED) \
 		$(CARGO) test --quiet --profile tool -p wasm-virtio --lib -- honest hostile lying --nocapture
+	$(call say,fuzzing the spec language for $(SECONDS) s)
+	@ATOLL_FUZZ_SECONDS=$(SECONDS) ATOLL_FUZZ_SEED=$(SEED) \
+		$(CARGO) test --quiet --profile tool -p capdl --lib -- language::tests::fuzz --nocapture
 	$(call say,fuzzing the hostcalls for $(SECONDS) s)
 	@$(CARGO) build --quiet --profile tool --bin hostcall-fuzz
 	@$(CARGO_TARGET_DIR)/tool/hostcall-fuzz --seconds $(SECONDS) --seed $(SEED) --crashes $(BUILD)/fuzz

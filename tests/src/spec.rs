@@ -49,14 +49,21 @@ impl SpecText {
         }
     }
 
-    /// Replaces a text that occurs once.
+    /// Replaces a text that occurs once, whatever blanks are between its words.
     ///
     /// # Panics
     /// When it does not: then the test no longer fits the spec.
     #[track_caller]
-    pub fn replace(self, from: &str, to: &str) -> Self {
-        assert_eq!(self.0.matches(from).count(), 1, "`{from}` in the spec");
-        Self(self.0.replacen(from, to, 1))
+    pub fn replace(mut self, from: &str, to: &str) -> Self {
+        let starts = self.0.char_indices().map(|(start, _)| start);
+        let places: Vec<_> = starts
+            .filter_map(|start| Some(start..start + matching(&self.0[start..], from)?))
+            .collect();
+        let [place] = &places[..] else {
+            panic!("`{from}` is in the spec {} times", places.len());
+        };
+        self.0.replace_range(place.clone(), to);
+        self
     }
 
     /// Removes the lines with this text, of which there is at least one.
@@ -88,6 +95,33 @@ impl AsRef<[u8]> for SpecText {
     fn as_ref(&self) -> &[u8] {
         self.0.as_bytes()
     }
+}
+
+/// How many bytes at the start of a text are this pattern, where any blanks are like any others.
+fn matching(text: &str, pattern: &str) -> Option<usize> {
+    let mut rest = text;
+    let mut blanks = false;
+    for part in pattern.split_inclusive(char::is_whitespace) {
+        let word = part.trim_end();
+        if !word.is_empty() {
+            if blanks {
+                let behind = rest.strip_prefix(char::is_whitespace)?;
+                // All that it can be, at the start, is one of them.
+                let between = rest.len() < text.len();
+                rest = if between { behind.trim_start() } else { behind };
+            }
+            rest = rest.strip_prefix(word)?;
+            blanks = false;
+        }
+        blanks |= part.len() > word.len();
+    }
+    // And so it is at the end.
+    let end = if blanks {
+        rest.strip_prefix(char::is_whitespace)?
+    } else {
+        rest
+    };
+    Some(text.len() - end.len())
 }
 
 /// Where the default system's spec is.
@@ -148,6 +182,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn blanks_are_like_any_others() {
+        let text = SpecText("  a   = ut (1\n bits)\n  b = ut\n".into());
+        let text = text.replace("a = ut (1 bits)", "c").replace(" b  = ", "d ");
+        assert_eq!(text.0, "  c\n d ut\n");
+        assert_eq!(matching("ab", "a b"), None);
+        assert_eq!(matching("a", "a "), None);
+    }
+
+    #[test]
     fn lines_are_replaced_and_removed() {
         let text = SpecText("one\ntwo\nthree\n".into());
         assert_eq!(text.line_with("ree"), (3, "three"));
@@ -156,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "`o` in the spec")]
+    #[should_panic(expected = "`o` is in the spec 2 times")]
     fn replacing_what_occurs_twice_is_a_mistake() {
         let _ = SpecText("one\ntwo\n".into()).replace("o", "0");
     }
