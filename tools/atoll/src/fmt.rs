@@ -91,7 +91,7 @@ mod tests {
     use crate::files::tests::Scratch;
 
     const ODD: &str = "arch   aarch64 objects {\na=ep }";
-    const LAID_OUT: &str = "arch aarch64\n\nobjects { a = ep }\n";
+    const LAID_OUT: &str = "arch aarch64\n\nobjects {\n  a = ep\n}\n";
 
     fn fmt(check: bool, files: &[&Path]) -> Result<bool, SpecError> {
         let files = files.iter().map(|file| file.to_path_buf()).collect();
