@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The language: text to [`blob`](crate::blob).
 //!
-//! It is seL4's capDL, with object types for process servers and guests. `capdl/README.md` describes
-//! it; `capdl/fixtures/` shows what is accepted and what is said about what is not.
+//! It is seL4's capDL, with object types for process servers and guests. `docs/capdl.md` has its grammar,
+//! `capdl/README.md` its meaning; `capdl/fixtures/` shows what is accepted and what is said about what is not.
 
 pub mod ast;
 mod check;

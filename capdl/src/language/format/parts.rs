@@ -310,15 +310,12 @@ impl<'a> Printer<'a> {
     fn record(&mut self, values: &[Value], out: &mut Inline<'a>) {
         self.opened(out);
         for (i, value) in values.iter().enumerate() {
-            // A comma can keep apart what would be one value without it.
-            if i > 0 && self.source.is(',') {
-                self.comma(out);
-            } else if i > 0 {
+            if i > 0 {
                 out.space();
             }
             self.value(value, out);
+            self.source.leave_out(',');
         }
-        self.source.leave_out(',');
         self.closed(out);
     }
 

@@ -13,6 +13,9 @@ const PARAMS: &str =
 /// What values there are.
 const VALUE: &str =
     "values are numbers (`100`, `64k`), strings (`\"…\"`), names, and lists of them (`[a, b]`)";
+/// How a record is written.
+const RECORD: &str =
+    "in braces are numbers, strings and names: `{0 4096 CDL_FrameFill_FileData \"file\" 0}`";
 /// How a device on PCI is written.
 const PCI: &str = "a device on PCI is written `bus:device.function`, as in `0:3.1`";
 /// How a place in an object is written.
@@ -132,9 +135,7 @@ impl Parser {
             }
             TokenKind::Punctuation('[') => ValueKind::List(self.nested(|p| p.values(']', "`,`"))?),
             TokenKind::Punctuation('(') => ValueKind::Tuple(self.nested(|p| p.values(')', "`,`"))?),
-            TokenKind::Punctuation('{') => {
-                ValueKind::Record(self.nested(|p| p.values('}', "a value"))?)
-            }
+            TokenKind::Punctuation('{') => ValueKind::Record(self.nested(Self::record)?),
             TokenKind::Range => ValueKind::Range(self.range()?),
             _ => return Err(self.expected("a value", VALUE)),
         };
@@ -142,7 +143,7 @@ impl Parser {
         Ok(Value { kind, span })
     }
 
-    /// Values with commas between them, in a record also without.
+    /// Values with commas between them.
     fn values(&mut self, end: char, what: &str) -> Parsed<Vec<Value>> {
         let opened = self.span();
         self.advance();
@@ -156,11 +157,35 @@ impl Parser {
                 break;
             }
             values.push(self.value()?);
-            if !self.take(',') && end != '}' {
+            if !self.take(',') {
                 break;
             }
         }
         self.close(end, opened, what, VALUE)?;
+        Ok(values)
+    }
+
+    /// `{numbers strings names}`, with commas or without.
+    fn record(&mut self) -> Parsed<Vec<Value>> {
+        let opened = self.expect('{', RECORD)?;
+        let mut values = Vec::new();
+        loop {
+            let start = self.span();
+            let value = match self.peek() {
+                TokenKind::Number(_) if !self.is_range() => self.value()?,
+                TokenKind::Text(_) => self.value()?,
+                TokenKind::Name(_) => {
+                    let name = self.name("a name", RECORD)?;
+                    let (span, ranges) = (start, None);
+                    let kind = ValueKind::Name(NameRef { name, ranges, span });
+                    Value { kind, span }
+                }
+                _ => break,
+            };
+            values.push(value);
+            self.take(',');
+        }
+        self.close('}', opened, "a number, a string, a name", RECORD)?;
         Ok(values)
     }
 }

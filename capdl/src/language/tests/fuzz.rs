@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::generate::{self, Choices};
-use super::try_text;
+use super::{grammar, try_text};
 
 fn number(name: &str) -> Option<u64> {
     let value = env::var(name).ok()?;
@@ -69,8 +69,12 @@ fn fuzz(generate: fn(&mut Choices<'_>) -> String, fitting: std::ops::RangeInclus
 
 #[test]
 fn fuzz_specs_that_fit() {
-    // A name before a list in a record is a name of elements, now and then.
-    fuzz(generate::fitting, 97..=100);
+    fuzz(generate::fitting, 100..=100);
+}
+
+#[test]
+fn fuzz_the_grammar_of_the_book() {
+    fuzz(grammar::sentence, 100..=100);
 }
 
 #[test]

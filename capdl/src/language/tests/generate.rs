@@ -114,12 +114,12 @@ impl<'a> Choices<'a> {
     }
 
     /// Whether there are no more.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.0.len() == 0
     }
 
     /// One of so many; the first, if there are no more choices.
-    fn one_of(&mut self, count: usize) -> usize {
+    pub(super) fn one_of(&mut self, count: usize) -> usize {
         let byte = |choices: &mut Self| choices.0.next().map_or(0, |&byte| usize::from(byte));
         let mut number = byte(self);
         if count > 256 {
@@ -128,7 +128,7 @@ impl<'a> Choices<'a> {
         number % count.max(1)
     }
 
-    fn pick<'t>(&mut self, from: &[&'t str]) -> &'t str {
+    pub(super) fn pick<'t>(&mut self, from: &[&'t str]) -> &'t str {
         from[self.one_of(from.len())]
     }
 
@@ -402,7 +402,11 @@ impl Spec<'_, '_> {
             4 => self.range(),
             5 => self.list("[", "]", Self::value),
             6 => self.list("(", ")", Self::value),
-            _ => self.braces(",", Self::value),
+            _ => self.braces(",", |spec| match spec.choices.one_of(3) {
+                0 => spec.quantity(),
+                1 => spec.word(),
+                _ => spec.token("\"file\""),
+            }),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod fuzz;
 mod generate;
+mod grammar;
 mod limits;
 
 use std::fs;
