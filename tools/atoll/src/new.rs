@@ -168,8 +168,10 @@ fn make(tree: &Path, name: &str, path: Option<&Path>) -> Result<PathBuf, NewErro
     check_name(name)?;
     let folder = folder(tree, name, path)?;
     let spec = SPEC.replace("NAME", name);
-    // The language has names of its own.
-    language::check("spec", &spec, &Options::default()).map_err(|report| {
+    // The language has names of its own, and a layout that depends on the name's length.
+    let checked = language::check("spec", &spec, &Options::default());
+    let laid_out = checked.and_then(|_| language::format("spec", &spec));
+    let spec = laid_out.map_err(|report| {
         let first = report.diagnostics().first();
         let why = first.map_or_else(String::new, |first| format!("in a spec, {}", first.message));
         NewError::Name(name.into(), why)
@@ -313,6 +315,7 @@ mod tests {
             "{spec}"
         );
         assert!(language::check("my-guest.cdl", &spec, &Options::default()).is_ok());
+        assert_eq!(language::format("my-guest.cdl", &spec).unwrap(), spec);
 
         let again = make(&scratch.path(""), "my-guest", None).unwrap_err();
         assert_eq!(

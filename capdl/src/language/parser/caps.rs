@@ -13,6 +13,9 @@ const SECTION: &str = "the section is `caps { holder { slot: object (rights) …
 const HOLDER: &str = "what an object holds is written `holder { slot: object (rights) … }`";
 /// How a capability is written.
 const CAP: &str = "a capability is written `slot: object (rights)`, a group of hostcalls `time`";
+/// How a capability is named.
+const NAME: &str =
+    "one capability is named `name = (object, slot)`, several `slot: name[] = objects[]`";
 /// How the parent of a capability is written.
 const PARENT: &str = "the parent of a capability is written `- child_of (object, slot)`";
 /// How a slot of an object is written.
@@ -33,6 +36,9 @@ impl Parser {
                 let name = holder.name;
                 decls.push(CapDecl::Name(CapName { name, place, span }));
                 continue;
+            }
+            if self.is_punctuation(0, '=') {
+                return Err(self.expected("`{`", NAME));
             }
             let opened = self.span();
             if !self.take('{') {

@@ -172,8 +172,11 @@ impl Parser {
         loop {
             let start = self.span();
             let value = match self.peek() {
-                TokenKind::Number(_) if !self.is_range() => self.value()?,
-                TokenKind::Text(_) => self.value()?,
+                TokenKind::Number(_) if self.is_range() => {
+                    self.advance();
+                    break;
+                }
+                TokenKind::Number(_) | TokenKind::Text(_) => self.value()?,
                 TokenKind::Name(_) => {
                     let name = self.name("a name", RECORD)?;
                     let (span, ranges) = (start, None);
