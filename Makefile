@@ -19,6 +19,11 @@ RUN_FLAGS ?= --net --rng --disk $(DISK)
 # address of this host that it is at (default: 127.0.0.1).
 HTTP_PORT ?=
 LISTEN ?=
+# What a new guest is called, and its folder (default: guests/NAME).
+NAME :=
+AT :=
+# More arguments for gdb.
+GDB_FLAGS ?=
 # How long to fuzz, and what the inputs follow from.
 SECONDS ?= 60
 SEED ?= 1
@@ -83,12 +88,14 @@ ARCHIVE       := $(BUILD)/archive.bin
 PUBLIC_KEY    := $(BUILD)/keys/archive.pub
 IMAGE         := $(BUILD)/atoll.elf
 
-.PHONY: help setup kernel image run report bench test fuzz lint fmt fmt-check hygiene clippy unit-tests \
+.PHONY: help setup kernel image run report new-guest gdb bench test fuzz lint fmt fmt-check hygiene clippy unit-tests \
 	system-tests reproducible clean FORCE
 
 help:
 	@echo 'make run      boot the system that SPEC describes in QEMU (Ctrl-A X ends it)'
 	@echo 'make report   tell who holds what in SPEC: build/report.txt, and a picture, build/report.svg'
+	@echo 'make new-guest NAME=N   make a guest of your own, guests/N, and a system with it, capdl/specs/N.cdl'
+	@echo 'make gdb      boot the system of SPEC under gdb, with names for the kernel, the root task, servers and guests'
 	@echo 'make test     all checks and tests, as continuous integration runs them'
 	@echo 'make fuzz     hostile peers of channels, drivers, devices, hostcalls, and specs, for SECONDS each with SEED'
 	@echo 'make bench    count the instructions of what matters; also written to build/bench.json'
@@ -180,6 +187,16 @@ run: $(IMAGE) $(DISK)
 report: $(ATOLL) $(GUEST_FILES) $(SPEC)
 	$(call say,who holds what in $(SPEC))
 	@$(ATOLL) report $(SPEC) --modules $(GUEST_DIR) --text $(BUILD:$(CURDIR)/%=%)/report.txt --svg $(BUILD:$(CURDIR)/%=%)/report.svg
+
+# A guest of one's own.
+new-guest: $(ATOLL)
+	@$(ATOLL) new $(or $(NAME),$(error say what to call it: make new-guest NAME=hello)) $(AT:%=--path %)
+
+# The machine under the debugger; docs/tools.md has the commands. GDB_FLAGS=... has it do something by itself.
+gdb: $(IMAGE) $(DISK)
+	@ATOLL=$(ATOLL) ATOLL_IMAGE=$(IMAGE) ATOLL_KERNEL=$(KERNEL_FILE) ATOLL_PROGRAMS=$(PROGRAM_DIR) ATOLL_ARCHIVE=$(ARCHIVE) \
+		ATOLL_LOG=$(BUILD)/gdb.log ATOLL_FLAGS='$(RUN_FLAGS)' \
+		gdb-multiarch -q -nx -x tools/gdb/atoll.py -ex atoll-boot $(GDB_FLAGS)
 
 # ---- Measuring
 

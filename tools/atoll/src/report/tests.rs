@@ -265,6 +265,23 @@ fn pictures_are_xml() {
     );
 }
 
+/// The book's picture is this one. `UPDATE_EXPECT=1` draws it anew.
+#[test]
+fn the_book_has_the_default_system() {
+    let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let name = "capdl/specs/default.cdl";
+    let text = fs::read_to_string(top.join(name)).unwrap();
+    let picture = svg::picture(&facts(name, &text));
+    let book = top.join("docs/default-system.svg");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&book, &picture).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&book).unwrap() == picture,
+        "run `UPDATE_EXPECT=1 cargo test -p atoll` and look at docs/default-system.svg"
+    );
+}
+
 #[test]
 fn pictures_of_specs_have_room_for_everything() {
     for (file, spec) in specs() {

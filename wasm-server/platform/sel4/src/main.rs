@@ -20,6 +20,7 @@ mod clock;
 mod code;
 mod console;
 mod cspace;
+mod debugger;
 mod device;
 mod fault;
 mod frames;

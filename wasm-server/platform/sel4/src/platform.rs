@@ -19,7 +19,7 @@ use crate::{
     account::Account,
     clock,
     code::Code,
-    console, cspace,
+    console, cspace, debugger,
     device::{self, Device},
     heap,
     home::Sel4Home,
@@ -276,6 +276,7 @@ impl Platform for Sel4 {
         }
         threads[number] = Some(thread);
         drop(threads);
+        debugger::note(home.space.number(), guest.name());
         home.launch(guest.clone())
     }
 
@@ -290,6 +291,7 @@ impl Platform for Sel4 {
             .get_mut(space.number() as usize)
             .and_then(Option::take);
         space.close();
+        debugger::forget(space.number());
         drop(thread);
         mark(Step::Evicted);
     }
