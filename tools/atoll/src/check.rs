@@ -364,6 +364,18 @@ warning: odd.cdl:11: the guest `a` is granted no hostcalls, not even `log`
     }
 
     #[test]
+    fn the_book_has_an_example() {
+        let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let read = |name| std::fs::read_to_string(top.join(name)).unwrap();
+        let name = "capdl/specs/default.cdl";
+        let found = plain(&explain(&facts(name, &read(name)), "http_net").unwrap());
+        assert!(
+            read("docs/tools.md").contains(&found),
+            "docs/tools.md has another than:\n{found}"
+        );
+    }
+
+    #[test]
     fn what_is_not_there_is_not_explained() {
         let facts = facts("odd.cdl", ODD);
         let message = |name| explain(&facts, name).unwrap_err().to_string();

@@ -271,7 +271,18 @@ fn the_book_has_the_default_system() {
     let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let name = "capdl/specs/default.cdl";
     let text = fs::read_to_string(top.join(name)).unwrap();
-    let picture = svg::picture(&facts(name, &text));
+    let facts = facts(name, &text);
+    let page = fs::read_to_string(top.join("docs/tools.md")).unwrap();
+    let report = text::text(&facts);
+    let mut blocks = report.split("\n\n");
+    let block = blocks
+        .find(|block| block.starts_with("GUEST http "))
+        .unwrap();
+    assert!(
+        page.contains(block),
+        "docs/tools.md has another than:\n{block}"
+    );
+    let picture = svg::picture(&facts);
     let book = top.join("docs/default-system.svg");
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         fs::write(&book, &picture).unwrap();
