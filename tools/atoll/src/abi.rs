@@ -5,6 +5,8 @@ use clap::Args;
 
 /// What to print.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  atoll abi --header > abi/include/atoll.h")]
 #[group(required = true, multiple = false)]
 pub(crate) struct Abi {
     /// The header for guests in C and C++, abi/include/atoll.h

@@ -25,6 +25,8 @@ const CACHE_VERSION: &str = "1";
 
 /// `atoll build`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  atoll build --out build/archive.bin hello.wasm net.wasm")]
 pub struct Build {
     /// The modules; each gets its file's name without `.wasm`
     #[arg(value_name = "WASM", required = true)]
@@ -38,6 +40,8 @@ pub struct Build {
 
 /// `atoll module`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  atoll module hello.wasm --version 1.0.3 --out files/hello.module")]
 pub struct Single {
     /// The module
     #[arg(value_name = "WASM")]

@@ -12,6 +12,9 @@ use crate::spec::{SpecError, colors};
 
 /// `atoll fmt`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atoll fmt my.cdl                lay it out
+  atoll fmt --check specs/*.cdl   whether all are")]
 pub struct Fmt {
     /// Change no file; fail if there is one that would change
     #[arg(long)]

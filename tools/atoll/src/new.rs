@@ -176,8 +176,6 @@ fn make(tree: &Path, name: &str, path: Option<&Path>) -> Result<PathBuf, NewErro
         let why = first.map_or_else(String::new, |first| format!("in a spec, {}", first.message));
         NewError::Name(name.into(), why)
     })?;
-    // As `make lint` wants it; the columns depend on the name.
-    let spec = language::format("spec", &spec).unwrap_or(spec);
     let lock = files::read(&tree.join("Cargo.lock")).unwrap_or_default();
     let package = format!("\nname = \"{name}\"\n");
     if String::from_utf8_lossy(&lock).contains(&package) {

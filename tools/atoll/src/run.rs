@@ -22,6 +22,11 @@ const TIMED_OUT: u8 = 124;
 
 /// `atoll run`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atoll run build/atoll.elf --net --forward 8080:80         a network, and its port 80 at this host's 8080
+  atoll run build/atoll.elf --disk atoll-disk.img --rng     a disk and random bytes
+  atoll run build/atoll.elf --icount --timeout 60           the same run each time, for a minute at most
+  atoll run build/atoll.elf --print -- -d int               only the command, with an argument for QEMU")]
 pub struct Run {
     /// The boot image that `atoll image` made
     image: PathBuf,

@@ -17,6 +17,9 @@ use elf::{ElfError, Program};
 
 /// `atoll image`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example, as `make image` does it:
+  atoll image --spec my.cdl --kernel kernel.elf --loader sel4-loader --root-task root-task \\
+    --program wasm-server=wasm-server --archive build/archive.bin --key build/keys/archive.pub --modules wasm --out my.elf")]
 pub struct Image {
     /// The loader, an ELF file with the symbol `__payload` behind its last byte
     #[arg(long, value_name = "ELF")]

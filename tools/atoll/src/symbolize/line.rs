@@ -8,8 +8,8 @@ use super::code::{Code, Place};
 /// What lines are looked up in, and what earlier ones said.
 #[derive(Default)]
 pub struct Lines<'a> {
-    /// Servers.
-    pub programs: Vec<Code<'a>>,
+    /// Servers, and native tasks by their names.
+    pub programs: Vec<(Option<String>, Code<'a>)>,
     /// The root task.
     pub root_task: Option<Code<'a>>,
     /// The kernel.
@@ -21,6 +21,8 @@ pub struct Lines<'a> {
     frames: Option<usize>,
     /// Whether the kernel speaks of the root task.
     root_task_faults: bool,
+    /// The native task that the root task speaks of.
+    task: Option<String>,
 }
 
 /// What the address of a line is.
@@ -72,8 +74,15 @@ impl Lines<'_> {
             self.root_task_faults = text.contains("\"rootserver\"");
             return behind(text, " at address ").map(Found::Instruction);
         }
-        if text.contains(" faults") && text.contains("root task: server ") {
+        if text.contains(" faults")
+            && let Some((kind, rest)) = ["server", "task"].iter().find_map(|kind| {
+                let (_, rest) = text.split_once(&format!("root task: {kind} `"))?;
+                Some((*kind, rest))
+            })
+        {
             self.root_task_faults = false;
+            let name = rest.split('`').next().unwrap_or_default();
+            self.task = (kind == "task").then(|| name.to_owned());
             return behind(text, " at ip ").map(Found::Instruction);
         }
         if let Some(address) = behind(text, "Faulting instruction: ") {
@@ -85,7 +94,9 @@ impl Lines<'_> {
 
     fn places(&self, address: u64) -> Vec<Place> {
         let first = self.root_task.iter().filter(|_| self.root_task_faults);
-        let all = first.chain(&self.programs).chain(&self.kernel);
+        // Programs have addresses in common.
+        let mine = self.programs.iter().filter(|(name, _)| *name == self.task);
+        let all = first.chain(mine.map(|(_, code)| code)).chain(&self.kernel);
         let mut all = all.filter(|code| code.contains(address));
         all.next()
             .map_or_else(Vec::new, |code| code.places(address))
@@ -191,6 +202,17 @@ mod tests {
         ] {
             assert_eq!(found(&mut lines, line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn tasks_are_told_from_servers() {
+        let mut lines = Lines::default();
+        let fault = "root task: task `driver` faults: brk #0x1 at ip 0x2f2c4";
+        assert_eq!(found(&mut lines, fault), Some(('i', 0x2f2c4)));
+        assert_eq!(lines.task.as_deref(), Some("driver"));
+        let fault = "root task: server `driver` faults: brk #0x1 at ip 0x2f2c8";
+        assert_eq!(found(&mut lines, fault), Some(('i', 0x2f2c8)));
+        assert_eq!(lines.task, None);
     }
 
     #[test]

@@ -23,16 +23,17 @@ use line::Lines;
 #[command(after_help = "Examples:
   make run | atoll symbolize                  as it comes
   atoll symbolize crash.log                   a log that was kept
-  atoll symbolize crash.log --program old/wasm-server --modules old/wasm
+  atoll symbolize crash.log --program old/wasm-server --program driver=old/driver --modules old/wasm
 
 The files must be those that the image was made of: after a change, the same address is another function.
 Lines of guests take debug information in their .wasm files: `CARGO_PROFILE_GUEST_DEBUG=1 make image`.")]
 pub struct Symbolize {
     /// The log [default: standard input]
     log: Option<PathBuf>,
-    /// ELF file of a server; again for more [default: what `make` has built]
-    #[arg(long = "program", value_name = "FILE")]
-    programs: Vec<PathBuf>,
+    /// ELF file of the servers, or, with the name of a native task in the spec, of that; again for more [default: the
+    /// server that `make` has built]
+    #[arg(long = "program", value_name = "[TASK=]FILE")]
+    programs: Vec<String>,
     /// ELF file of the root task [default: what `make` has built]
     #[arg(long, value_name = "FILE")]
     root_task: Option<PathBuf>,
@@ -69,7 +70,7 @@ pub enum SymbolizeError {
 
 /// Files that addresses are looked up in.
 struct Sources {
-    programs: Vec<(PathBuf, Vec<u8>)>,
+    programs: Vec<(Option<String>, (PathBuf, Vec<u8>))>,
     root_task: Option<(PathBuf, Vec<u8>)>,
     kernel: Option<(PathBuf, Vec<u8>)>,
     modules: Vec<(PathBuf, Vec<u8>)>,
@@ -148,12 +149,17 @@ impl Symbolize {
             modules: Vec::new(),
         };
         for program in &self.programs {
-            sources
-                .programs
-                .push((program.clone(), files::read(program)?));
+            let (task, file) = match program.split_once('=') {
+                Some((task, file)) => (Some(task.to_owned()), file),
+                None => (None, &**program),
+            };
+            let file = PathBuf::from(file);
+            let bytes = files::read(&file)?;
+            sources.programs.push((task, (file, bytes)));
         }
-        if self.programs.is_empty() {
-            sources.programs.extend(built(&None, &server)?);
+        if sources.programs.iter().all(|(task, _)| task.is_some()) {
+            let server = built(&None, &server)?;
+            sources.programs.extend(server.map(|server| (None, server)));
         }
         let modules = match &self.modules {
             Some(named) => Some(named),
@@ -182,7 +188,9 @@ impl Sources {
             (name.into_owned(), &**bytes)
         });
         let mut lines = Lines::default();
-        lines.programs = self.programs.iter().map(open).collect::<Result<_, _>>()?;
+        let programs = self.programs.iter();
+        let programs = programs.map(|(task, file)| Ok((task.clone(), open(file)?)));
+        lines.programs = programs.collect::<Result<_, SymbolizeError>>()?;
         lines.root_task = self.root_task.as_ref().map(open).transpose()?;
         lines.kernel = self.kernel.as_ref().map(open).transpose()?;
         lines.modules = modules.collect();
