@@ -24,6 +24,8 @@ NAME :=
 AT :=
 # More arguments for gdb.
 GDB_FLAGS ?=
+# Files that frames of the spec are filled with: NAME=PATH ...
+FILES ?=
 # How long to fuzz, and what the inputs follow from.
 SECONDS ?= 60
 SEED ?= 1
@@ -54,10 +56,11 @@ say = @printf '==> %(%T)T %s\n' -1 '$(1)'
 
 # ---- The parts and what becomes of them
 
-# Programs for seL4, one a package of the same name; the last are a root task that tests the kernel, a server
-# that leaves a device running, and native tasks.
-PROGRAMS := sel4-loader root-task wasm-server
-TEST_PROGRAMS := kernel-tests runaway native-echo native-tests
+# Programs for seL4, one a package of the same name: native tasks are native-NAME in native/NAME. The last are a
+# root task that tests the kernel, a server that leaves a device running, and native tasks.
+NATIVE_TASKS := $(patsubst native/%/src/main.rs,native-%,$(wildcard native/*/src/main.rs))
+PROGRAMS := sel4-loader root-task wasm-server $(NATIVE_TASKS)
+TEST_PROGRAMS := kernel-tests runaway native-tests
 # Guests, one a package of the same name: those of the system, which are beside the libraries in guests/, demos
 # and benchmarks. The last are for tests, and in no image but theirs.
 GUESTS := $(notdir $(patsubst %/src/main.rs,%,$(wildcard $(addsuffix /src/main.rs,guests/* guests/demos/* guests/bench/*))))
@@ -106,6 +109,7 @@ help:
 	@echo 'make clean    remove what was built'
 	@echo
 	@echo 'SPEC=FILE          the system to boot (default: $(SPEC))'
+	@echo 'FILES="NAME=PATH"  files that the spec fills frames with'
 	@echo 'HTTP_PORT=N        the port of this host that leads to port 80 of the machine'
 	@echo 'DISK=FILE          the disk of make run, made if there is none (default: $(DISK))'
 	@echo 'RUN_FLAGS=...      what the machine has (default: $(RUN_FLAGS))'
@@ -156,7 +160,7 @@ $(TEST_GUEST_FILES) &: FORCE | setup
 # What else the image depends on: the variables of the command line.
 $(BUILD)/settings: FORCE
 	@mkdir -p $(@D)
-	@echo '$(SPEC) $(PREFIX)' | cmp -s - $@ || echo '$(SPEC) $(PREFIX)' >$@
+	@echo '$(SPEC) $(PREFIX) $(FILES)' | cmp -s - $@ || echo '$(SPEC) $(PREFIX) $(FILES)' >$@
 
 # The archive of compiled guests, signed with a key that is made here the first time.
 $(ARCHIVE): $(ATOLL) $(GUEST_FILES)
@@ -169,9 +173,11 @@ $(IMAGE): $(ATOLL) $(KERNEL_FILE) $(PROGRAM_FILES) $(ARCHIVE) $(SPEC) $(BUILD)/s
 	$(call say,boot image of $(SPEC))
 	@$(call atoll-image,$(SPEC),$(PROGRAM_DIR)/wasm-server) --out $@
 
-# The command for a boot image of a spec and a server.
+# The command for a boot image of a spec and a server, with the native tasks that the spec names.
 atoll-image = $(ATOLL) image --spec $(1) --kernel $(KERNEL_FILE) --loader $(PROGRAM_DIR)/sel4-loader \
 	--root-task $(PROGRAM_DIR)/root-task --program wasm-server=$(2) \
+	$(foreach task,$(NATIVE_TASKS),$(if $(shell grep -e '"$(task)"' $(1)),--program $(task)=$(PROGRAM_DIR)/$(task))) \
+	$(FILES:%=--file %) \
 	--archive $(ARCHIVE) --key $(PUBLIC_KEY) --modules $(GUEST_DIR)
 
 # Made once: what was written to it is the user's.

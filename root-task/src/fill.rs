@@ -49,11 +49,11 @@ fn contents(object: &Object<'static>, id: ObjectId, system: &mut System) -> Resu
         return Ok(());
     };
     for part in fill {
-        let file = system.payload.file(part.file)?;
         let end = u64::from(part.offset) + u64::from(part.len);
         if end > 1 << size_bits {
             return Err(Problem::FillBeyond);
         }
+        let file = system.payload.file(part.file)?;
         let bytes = usize::try_from(part.file_offset)
             .ok()
             .and_then(|start| file.get(start..))

@@ -24,7 +24,7 @@ mod task;
 mod threads;
 mod vspace;
 
-use capdl::blob::Reader;
+use capdl::blob::{Kind, Reader};
 use heapless::Vec;
 use root_task::MAX_PROGRAMS;
 use root_task::problem::{Failure, Problem};
@@ -77,6 +77,7 @@ fn boot(
     let spec = Reader::new(payload.spec.bytes).map_err(|error| Problem::Spec(error).of_image())?;
 
     let mut memory = memory(bootinfo).map_err(Problem::of_image)?;
+    let all = memory.pool.bytes();
     let windows = vspace::root_tables(&mut memory).map_err(Problem::of_image)?;
     let mut objects = Objects::default();
     let placed = objects.make_placed(&spec, &mut memory);
@@ -98,6 +99,15 @@ fn boot(
         }
     }
     let fault_endpoint = objects.make_rest(&spec, programs, &mut memory)?;
+    if spec
+        .iter()
+        .any(|(_, object)| matches!(object.kind, Kind::Leftover))
+    {
+        println!(
+            "root task: {} of {all} bytes of memory are left",
+            memory.pool.bytes()
+        );
+    }
     let scratch = raw::Scratch::new(windows);
     let temp = memory.slots.take(1).map_err(Problem::of_image)?;
     let mut system = System {

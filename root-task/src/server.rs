@@ -11,6 +11,7 @@ use sel4::{CNodeCapData, CapRights, CapTypeForObjectOfFixedSize};
 use wasm_handoff::{Handoff, OWN_BITS, ROOT_BITS, Range, slot, vspace};
 
 use crate::System;
+use crate::fill::is_leftover;
 use crate::invoke::{at, refused};
 use crate::parts::Parts;
 use crate::payload::{Bytes, Payload};
@@ -53,6 +54,12 @@ pub fn finish(
     let (spec, archive) = (system.payload.spec, system.payload.archive);
     let (_, spec) = share(parts, spec, vspace::SPEC, fabric)?;
     let (archive_frames, archive) = share(parts, archive, vspace::ARCHIVE, fabric)?;
+    let left = parts
+        .given
+        .iter()
+        .find(|given| is_leftover(&system.spec, ObjectId(given.object)))
+        .map_or(0, |given| given.cptr);
+    let memory = system.left.iter().filter(|block| !block.device).count();
     let handoff = Handoff {
         magic: wasm_handoff::MAGIC,
         server: id.0,
@@ -65,6 +72,8 @@ pub fn finish(
         },
         free_slot: parts.next,
         given: parts.given.clone(),
+        left,
+        left_count: if left == 0 { 0 } else { memory as u64 },
     };
     let mut room = [0; PAGE as usize];
     let message = postcard::to_slice(&handoff, &mut room).map_err(|_| Problem::TooManyGrants)?;

@@ -116,11 +116,18 @@ impl Pool {
         self.split_to(index, paddr, bits, kernel)
     }
 
-    /// Everything that was not taken, the largest first.
+    /// Everything that was not taken: memory, then devices, the largest first.
     pub fn into_left(mut self) -> Vec<Block, MAX_BLOCKS> {
+        self.blocks.sort_unstable_by_key(|block| {
+            (block.device, core::cmp::Reverse(block.bits), block.paddr)
+        });
         self.blocks
-            .sort_unstable_by_key(|block| (core::cmp::Reverse(block.bits), block.paddr));
-        self.blocks
+    }
+
+    /// Bytes of memory, which devices are not.
+    pub fn bytes(&self) -> u64 {
+        let memory = self.blocks.iter().filter(|block| !block.device);
+        memory.map(|block| 1u64 << block.bits).sum()
     }
 
     /// log2 of the bytes of the largest piece of memory.
@@ -261,7 +268,27 @@ mod tests {
             taken.iter().map(|block| 1u64 << block.bits).sum::<u64>(),
             1 << 20
         );
-        assert_eq!(pool.largest(), None);
+        assert_eq!((pool.largest(), pool.bytes()), (None, 0));
+    }
+
+    #[test]
+    fn what_is_left_and_what_was_taken_is_all() {
+        let (mut pool, mut kernel) = (pool(12..24), Kernel::default());
+        let all = pool.bytes();
+        let mut taken = 0;
+        for bits in [4, 20, 13, 12, 5, 22] {
+            let block = pool.take(bits, Purpose::Retype, &mut kernel).unwrap();
+            taken += 1u64 << block.bits;
+        }
+        assert_eq!(pool.bytes(), all - taken);
+        let left = pool.into_left();
+        assert!(left.is_sorted_by_key(|block| (block.device, core::cmp::Reverse(block.bits))));
+        assert!(left.last().unwrap().device);
+        let memory = left.iter().filter(|block| !block.device);
+        assert_eq!(
+            memory.map(|block| 1u64 << block.bits).sum::<u64>(),
+            all - taken
+        );
     }
 
     #[test]

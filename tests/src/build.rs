@@ -158,6 +158,47 @@ impl Build {
         succeed(&self.try_image(kernel, parts, out));
     }
 
+    /// An image of a spec with native tasks, and a file that frames are filled with.
+    ///
+    /// # Panics
+    /// The tool refuses.
+    #[track_caller]
+    pub fn native_image(&self, kernel: Kernel, spec: &Path, file: (&str, &Path), out: &Path) {
+        let mut arguments = self.image_arguments(kernel, &self.programs.join("root-task"), out);
+        let mut option = |name: &str, value: &Path| {
+            arguments.extend([name.into(), value.into()]);
+        };
+        option("--spec", spec);
+        option("--archive", &self.archive);
+        option("--key", &self.key);
+        for program in ["wasm-server", "native-echo", "native-tests"] {
+            let path = self.programs.join(program);
+            option(
+                "--program",
+                Path::new(&format!("{program}={}", path.display())),
+            );
+        }
+        let (name, path) = file;
+        option("--file", Path::new(&format!("{name}={}", path.display())));
+        succeed(&self.atoll(arguments));
+    }
+
+    /// An image of a compiled spec, and of these programs with their names.
+    ///
+    /// # Panics
+    /// The tool refuses.
+    #[track_caller]
+    pub fn raw_image(&self, spec: &Path, programs: &[(&str, &Path)], out: &Path) {
+        let root_task = self.programs.join("root-task");
+        let mut arguments = self.image_arguments(Kernel::Release, &root_task, out);
+        arguments.extend(["--raw-spec".into(), spec.into()]);
+        for (name, path) in programs {
+            let program = format!("{name}={}", path.display());
+            arguments.extend(["--program".into(), program.into()]);
+        }
+        succeed(&self.atoll(arguments));
+    }
+
     /// An image of a root task that is a test, and what it finds in the place of the spec.
     ///
     /// # Panics

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-/// What the root task says last of a server that failed again and again.
+/// What the root task says last of a server that failed again and again; where there are tasks beside it, they
+/// may run on.
+const SERVER: &str = "root task: server ";
 const IDLE: &str = " is not started again: ";
 
 /// Why what was waited for did not come.
@@ -118,7 +120,8 @@ impl Console {
             if state.ended {
                 return Err(WaitError::Ended);
             }
-            if state.text.contains(IDLE) {
+            let mut lines = state.text.lines();
+            if lines.any(|line| line.starts_with(SERVER) && line.contains(IDLE)) {
                 return Err(WaitError::Idle);
             }
             let left = deadline.saturating_duration_since(Instant::now());

@@ -16,6 +16,7 @@ pub mod drill;
 pub mod machine;
 mod monitor;
 pub mod pattern;
+pub mod raw_spec;
 pub mod scratch;
 pub mod spec;
 pub mod wire;

@@ -72,16 +72,13 @@ impl RawSpec {
     pub fn compile(&self, file: &str) -> Vec<u8> {
         let mut writer = Writer::new(file, &[0; 32], self.objects.len()).expect("few objects");
         for (object, line) in self.objects.iter().zip(1..) {
-            let caps = object
-                .caps
-                .iter()
-                .map(|(slot, target, rights, data)| Cap {
-                    slot,
-                    line: 1000 + line,
-                    target: *target,
-                    rights: *rights,
-                    data: *data,
-                });
+            let caps = object.caps.iter().map(|(slot, target, rights, data)| Cap {
+                slot,
+                line: 1000 + line,
+                target: *target,
+                rights: *rights,
+                data: *data,
+            });
             let place = (&*object.name, line);
             writer
                 .object(place, object.within, object.kind.clone(), caps)

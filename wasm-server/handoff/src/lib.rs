@@ -110,4 +110,9 @@ pub struct Handoff {
     pub free_slot: u64,
     /// Untypeds, interrupt handlers and device frames.
     pub given: Vec<Given, 64>,
+    /// Capability of the first of the untypeds that were left, if the spec gives them to this server; the others
+    /// follow slot by slot.
+    pub left: u64,
+    /// How many of them are memory, the largest first; there are others behind these.
+    pub left_count: u64,
 }

@@ -125,6 +125,7 @@ fn run(handoff: &'static [u8]) -> Result<core::convert::Infallible, String> {
     })?;
     init_console(&handoff, &spec);
     let pool_memory = pool_memory(&handoff, &spec)?;
+    cspace::set_pool(pool_memory, handoff.left, handoff.left_count);
     pool::init(pool_memory).map_err(|failure| {
         let place = spec
             .object(ObjectId(handoff.server))

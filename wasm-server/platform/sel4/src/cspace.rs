@@ -9,7 +9,7 @@ use core::{
 };
 
 use lock_api::Mutex;
-use sel4::{AbsoluteCPtr, CNodeCapData, ObjectBlueprint, cap};
+use sel4::{AbsoluteCPtr, CNodeCapData, Error, ObjectBlueprint, cap};
 use wasm_handoff::{OWN_BITS, ROOT_BITS, slot};
 use wasm_server_core::platform::Failure;
 
@@ -23,6 +23,10 @@ pub const NODES: usize = 1 << (ROOT_BITS - 1);
 
 /// The next free slot of the server's own CNode. What is put there stays.
 static NEXT_OWN: AtomicU64 = AtomicU64::new(0);
+/// The untyped of the server's pool, the first of those that extend it, and how many these are.
+static POOL: AtomicU64 = AtomicU64::new(0);
+static SPARE: AtomicU64 = AtomicU64::new(0);
+static SPARES: AtomicU64 = AtomicU64::new(0);
 /// Which slots of the root CNode have CNodes.
 static TAKEN: Mutex<InnerLock, [u64; NODES / 64]> = Mutex::new([0; NODES / 64]);
 
@@ -77,7 +81,29 @@ pub fn retype(
     } else {
         (root().absolute_cptr_for_self(), index)
     };
-    untyped.untyped_retype(&blueprint, &node, slot as usize, count)
+    let make =
+        |untyped: cap::Untyped| untyped.untyped_retype(&blueprint, &node, slot as usize, count);
+    match make(untyped) {
+        Err(Error::NotEnoughMemory) if untyped.bits() == POOL.load(Ordering::Relaxed) => {
+            let first = SPARE.load(Ordering::Relaxed);
+            let spares = first..first + SPARES.load(Ordering::Relaxed);
+            // The smallest first: the kernel clears all of one at its first use.
+            spares
+                .rev()
+                .map(|spare| make(cap::Untyped::from_bits(spare)))
+                .find(|made| made.is_ok())
+                .unwrap_or(Err(Error::NotEnoughMemory))
+        }
+        made => made,
+    }
+}
+
+/// Names the untyped of the server's pool, and untypeds, `count` of them from `first` on, that are used when it is
+/// full.
+pub fn set_pool(pool: cap::Untyped, first: u64, count: u64) {
+    POOL.store(pool.bits(), Ordering::Relaxed);
+    SPARE.store(first, Ordering::Relaxed);
+    SPARES.store(count, Ordering::Relaxed);
 }
 
 /// A CNode of a guest's: a slot of the root CNode, and room for `1 << bits` capabilities behind it.
@@ -154,9 +180,9 @@ impl Drop for Directory {
 static SCRATCH: Mutex<InnerLock, Option<u64>> = Mutex::new(None);
 
 /// The usual reason why a retype fails.
-pub fn no_memory(error: sel4::Error) -> Failure {
+pub fn no_memory(error: Error) -> Failure {
     match error {
-        sel4::Error::NotEnoughMemory => Failure::NoMemory("its kernel objects"),
+        Error::NotEnoughMemory => Failure::NoMemory("its kernel objects"),
         _ => Failure::Refused("a kernel object"),
     }
 }
