@@ -68,12 +68,15 @@ pub enum SymbolizeError {
     Write(#[source] io::Error),
 }
 
+/// A file and its bytes.
+type Read = (PathBuf, Vec<u8>);
+
 /// Files that addresses are looked up in.
 struct Sources {
-    programs: Vec<(Option<String>, (PathBuf, Vec<u8>))>,
-    root_task: Option<(PathBuf, Vec<u8>)>,
-    kernel: Option<(PathBuf, Vec<u8>)>,
-    modules: Vec<(PathBuf, Vec<u8>)>,
+    programs: Vec<(Option<String>, Read)>,
+    root_task: Option<Read>,
+    kernel: Option<Read>,
+    modules: Vec<Read>,
 }
 
 /// Copies the log, with functions and lines.
@@ -180,7 +183,7 @@ impl Symbolize {
 
 impl Sources {
     fn lines<'a>(&'a self) -> Result<Lines<'a>, SymbolizeError> {
-        let open = |(path, bytes): &'a (PathBuf, Vec<u8>)| {
+        let open = |(path, bytes): &'a Read| {
             Code::elf(bytes).map_err(|error| SymbolizeError::Code(path.clone(), error))
         };
         let modules = self.modules.iter().map(|(path, bytes)| {
