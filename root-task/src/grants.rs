@@ -5,6 +5,7 @@
 use capdl::blob::{Cap, CapData, Kind, Object, ObjectId, Reader, Rights};
 use heapless::Vec;
 
+use crate::common::Common;
 use crate::problem::{Failure, Problem};
 
 /// Most objects that one program is given, as [`wasm_handoff::Handoff::given`] has room for.
@@ -62,7 +63,11 @@ pub type Grants = Vec<Grant, MAX_GRANTS>;
 /// # Errors
 /// [`Problem::NoObject`], [`Problem::ChannelWithoutMemory`], [`Problem::WrongKind`],
 /// [`Problem::TwoBadges`], [`Problem::TooManyGrants`], [`Problem::Covers`]
-pub fn collect(spec: &Reader<'static>, program: ObjectId) -> Result<Grants, Failure> {
+pub fn collect(
+    spec: &Reader<'static>,
+    program: ObjectId,
+    common: &Common,
+) -> Result<Grants, Failure> {
     let mut grants = Grants::new();
     for (id, holder) in spec.iter() {
         let concerns = match &holder.kind {
@@ -75,6 +80,7 @@ pub fn collect(spec: &Reader<'static>, program: ObjectId) -> Result<Grants, Fail
         for cap in &holder.caps {
             let added = match holder.kind {
                 Kind::NativeTask(_) => append(spec, &mut grants, holder.name, &cap),
+                _ if common.has(cap.target) => Ok(()),
                 _ => add(spec, &mut grants, holder.name, &cap),
             };
             added.map_err(|problem| problem.of_cap(spec.file, holder.name, &cap))?;
@@ -84,15 +90,27 @@ pub fn collect(spec: &Reader<'static>, program: ObjectId) -> Result<Grants, Fail
 }
 
 /// Checks that what can have one holder only is not given to two programs: memory, because the kernel
-/// gives out an untyped once, and interrupts, because they signal one notification.
+/// gives out an untyped once, and interrupts, because they signal one notification; nor the memory of what
+/// is in `common`.
 ///
 /// # Errors
 /// [`Problem::TakenBy`]
 pub fn disjoint<'a>(
     spec: &Reader<'static>,
     grants: &Grants,
+    common: &Common,
     others: impl Iterator<Item = (&'static str, &'a Grants)>,
 ) -> Result<(), Failure> {
+    for grant in grants {
+        let mut channels = common.channels.iter();
+        if let Some(channel) = channels.find(|channel| channel.memory == grant.object) {
+            let problem = Problem::TakenBy {
+                target: grant.name,
+                holder: spec.object(channel.object).map_or("", |object| object.name),
+            };
+            return Err(grant.failure(spec.file, problem));
+        }
+    }
     for (holder, theirs) in others {
         for grant in grants
             .iter()
@@ -207,35 +225,35 @@ fn memory_of(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
 
     use capdl::blob::{CapData, Groups, Limits, Restart, Start, WasmGuest, WasmServer, Writer};
 
     use super::*;
 
-    const R: Rights = Rights {
+    pub const R: Rights = Rights {
         read: true,
         write: false,
         grant: false,
         grant_reply: false,
     };
-    const RW: Rights = Rights {
+    pub const RW: Rights = Rights {
         read: true,
         write: true,
         grant: false,
         grant_reply: false,
     };
-    const NONE: Rights = Rights {
+    pub const NONE: Rights = Rights {
         read: false,
         write: false,
         grant: false,
         grant_reply: false,
     };
 
-    type Caps<'a> = &'a [(&'static str, u16, Rights)];
+    pub type Caps<'a> = &'a [(&'static str, u16, Rights)];
 
     /// Compiles objects to a blob that lives as long as the tests.
-    fn spec(objects: &[(&'static str, Kind<'static>, Caps<'_>)]) -> Reader<'static> {
+    pub fn spec(objects: &[(&'static str, Kind<'static>, Caps<'_>)]) -> Reader<'static> {
         let mut writer = Writer::new("t.cdl", &[0; 32], objects.len()).unwrap();
         for ((name, kind, caps), i) in objects.iter().zip(0..) {
             let caps = caps.iter().map(|&(slot, target, rights)| Cap {
@@ -252,7 +270,7 @@ mod tests {
         Reader::new(writer.finish().leak()).unwrap()
     }
 
-    fn server() -> Kind<'static> {
+    pub fn server() -> Kind<'static> {
         Kind::WasmServer(WasmServer {
             prio: 200,
             heap: 1 << 20,
@@ -260,7 +278,7 @@ mod tests {
         })
     }
 
-    fn guest(server: u16) -> Kind<'static> {
+    pub fn guest(server: u16) -> Kind<'static> {
         Kind::WasmGuest(WasmGuest {
             server: ObjectId(server),
             module: "m",
@@ -277,7 +295,7 @@ mod tests {
         })
     }
 
-    fn untyped() -> Kind<'static> {
+    pub fn untyped() -> Kind<'static> {
         Kind::Untyped {
             size_bits: 20,
             paddr: None,
@@ -308,11 +326,11 @@ mod tests {
             ("unused", untyped(), &[]),
             ("clock", Kind::Service, &[]),
         ]);
-        let a = collect(&spec, ObjectId(0)).unwrap();
-        let b = collect(&spec, ObjectId(1)).unwrap();
+        let a = collect(&spec, ObjectId(0), &Common::default()).unwrap();
+        let b = collect(&spec, ObjectId(1), &Common::default()).unwrap();
         assert_eq!(objects(&a), [2, 4, 6]);
         assert_eq!(objects(&b), [8]);
-        disjoint(&spec, &b, [("a", &a)].into_iter()).unwrap();
+        disjoint(&spec, &b, &Common::default(), [("a", &a)].into_iter()).unwrap();
     }
 
     #[test]
@@ -327,7 +345,7 @@ mod tests {
             ("uart", frame, &[]),
             ("guest", guest(0), &[("uart", 1, RW)]),
         ]);
-        let grants = collect(&spec, ObjectId(0)).unwrap();
+        let grants = collect(&spec, ObjectId(0), &Common::default()).unwrap();
         assert_eq!(
             (grants.len(), grants[0].rights, grants[0].line),
             (1, RW, 100)
@@ -341,9 +359,9 @@ mod tests {
             ("b", server(), &[("memory", 2, NONE)]),
             ("pool", untyped(), &[]),
         ]);
-        let a = collect(&spec, ObjectId(0)).unwrap();
-        let b = collect(&spec, ObjectId(1)).unwrap();
-        let failure = disjoint(&spec, &b, [("a", &a)].into_iter()).unwrap_err();
+        let a = collect(&spec, ObjectId(0), &Common::default()).unwrap();
+        let b = collect(&spec, ObjectId(1), &Common::default()).unwrap();
+        let failure = disjoint(&spec, &b, &Common::default(), [("a", &a)].into_iter()).unwrap_err();
         assert_eq!(
             failure.to_string(),
             "t.cdl:101: b: memory: `pool` is given to `a` already; memory and interrupts have one holder"
@@ -358,7 +376,11 @@ mod tests {
             paddr: Some(0x0900_0000),
             fill: Vec::new(),
         };
-        let problem = |spec: Reader<'static>| collect(&spec, ObjectId(0)).unwrap_err().problem;
+        let problem = |spec: Reader<'static>| {
+            collect(&spec, ObjectId(0), &Common::default())
+                .unwrap_err()
+                .problem
+        };
         let dangling = spec(&[("a", server(), &[("x", 9, R)])]);
         assert_eq!(problem(dangling), Problem::NoObject(9));
         let bare = spec(&[

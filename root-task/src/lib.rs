@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod common;
 pub mod elf;
 pub mod fault;
 pub mod grants;
@@ -16,3 +17,6 @@ pub mod within;
 
 /// Most programs in one system: process servers and native tasks.
 pub const MAX_PROGRAMS: usize = capdl::blob::MAX_PROGRAMS;
+
+// Numbers of programs are in process ids and in tables of theirs.
+const _: () = assert!(MAX_PROGRAMS == wasm_handoff::MAX_PROGRAMS);

@@ -19,6 +19,7 @@ mod payload;
 mod program;
 mod raw;
 mod server;
+mod shared;
 mod supervise;
 mod task;
 mod threads;
@@ -27,6 +28,7 @@ mod vspace;
 use capdl::blob::{Kind, Reader};
 use heapless::Vec;
 use root_task::MAX_PROGRAMS;
+use root_task::common::Common;
 use root_task::problem::{Failure, Problem};
 use root_task::untyped::{Block, MAX_BLOCKS, Pool};
 use sel4_root_task::root_task;
@@ -37,6 +39,7 @@ use crate::invoke::Slots;
 use crate::objects::{Memory, Objects};
 use crate::payload::Payload;
 use crate::program::Program;
+use crate::shared::Shared;
 
 /// What the starts of programs share.
 struct System {
@@ -51,6 +54,7 @@ struct System {
     temp: usize,
     /// The untypeds that nothing was made of.
     left: Vec<Block, MAX_BLOCKS>,
+    shared: Shared,
     /// Slot of the endpoint that takes all programs' faults.
     fault_endpoint: usize,
 }
@@ -91,14 +95,23 @@ fn boot(
     );
 
     let devices = Devices::map(&spec, &objects, windows)?;
+    let common = Common::find(&spec)?;
     for (id, object) in spec.iter() {
-        if let Some(program) = Program::plan(&spec, &payload, id, &object, programs)? {
+        if let Some(program) = Program::plan(&spec, &payload, id, &object, &common, programs)? {
             programs
                 .push(program)
                 .map_err(|_| Problem::TooManyPrograms.of(spec.file, &object))?;
         }
     }
     let fault_endpoint = objects.make_rest(&spec, programs, &mut memory)?;
+    let shared = Shared::make(
+        common,
+        programs.len(),
+        &spec,
+        &objects,
+        &mut memory,
+        windows,
+    )?;
     if spec
         .iter()
         .any(|(_, object)| matches!(object.kind, Kind::Leftover))
@@ -119,6 +132,7 @@ fn boot(
         slots: memory.slots,
         temp,
         left: memory.pool.into_left(),
+        shared,
         fault_endpoint,
     };
     fill::run(&mut system)?;

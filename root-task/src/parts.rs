@@ -14,6 +14,7 @@ use wasm_handoff::Given;
 use crate::System;
 use crate::fill;
 use crate::invoke::{at, cap, refused};
+use crate::shared::Told;
 use crate::vspace::{Fabric, Space};
 
 /// A program under construction.
@@ -34,6 +35,8 @@ pub struct Parts {
     pub given: Vec<Given, { grants::MAX_GRANTS }>,
     /// Where the next frame goes.
     pub windows: Windows,
+    /// What it has in common with others.
+    pub told: Told,
 }
 
 impl Parts {

@@ -135,6 +135,10 @@ pub enum Problem {
     TwoBadges(&'static str),
     /// More than the message to a program has room for.
     TooManyGrants,
+    /// More channels in several programs, or more programs that hold them, than there is room for.
+    TooManyShared,
+    /// Two interrupts that are the timers of several servers each.
+    TwoTimers,
     /// Virtio devices in more pages than the root task has windows for, which is this many.
     TooManyRegisterPages(usize),
     /// A virtio device that does not stop.
@@ -356,6 +360,16 @@ impl fmt::Display for Problem {
                     "gives its program more than {} objects",
                     crate::grants::MAX_GRANTS
                 )
+            }
+            Self::TooManyShared => write!(
+                f,
+                "is held by several programs, as more than {} channels are, or as more than {} times some \
+                 program shares one with another",
+                wasm_handoff::MAX_SHARED,
+                wasm_handoff::MAX_HOLDERS
+            ),
+            Self::TwoTimers => {
+                f.write_str("is the timer of several servers, which have another in common already")
             }
             Self::TooManyRegisterPages(most) => write!(
                 f,

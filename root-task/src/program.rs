@@ -2,8 +2,11 @@
 //! One program: a process server or a native task. What it is made of, its start, and taking everything
 //! back. What tells the two apart is in [`server`](crate::server) and [`task`](crate::task).
 
+use core::iter;
+
 use capdl::blob::{Kind, Object, ObjectId, Reader, Restart};
 use heapless::Vec;
+use root_task::common::Common;
 use root_task::elf::{Access, Elf, MAX_SEGMENTS};
 use root_task::grants::{self, Grants};
 use root_task::plan::{LARGE_PAGE, LARGE_PAGE_BITS, PAGE, PAGE_BITS, Plan, Windows};
@@ -21,6 +24,7 @@ use crate::invoke::{assign_asid, at, cap, refused, revoke};
 use crate::parts::{CNode, Parts};
 use crate::payload::Payload;
 use crate::server;
+use crate::shared::{Shared, Told};
 use crate::task;
 use crate::vspace::{Fabric, Space};
 
@@ -120,6 +124,7 @@ impl Program {
         payload: &Payload,
         id: ObjectId,
         object: &Object<'static>,
+        common: &Common,
         others: &[Self],
     ) -> Result<Option<Self>, Failure> {
         let (role, restart, prio) = match &object.kind {
@@ -127,10 +132,11 @@ impl Program {
             Kind::NativeTask(task) => (Role::Task, task.restart, task.prio),
             _ => return Ok(None),
         };
-        let grants = grants::collect(spec, id)?;
+        let grants = grants::collect(spec, id, common)?;
         grants::disjoint(
             spec,
             &grants,
+            common,
             others.iter().map(|other| (other.name, &other.grants)),
         )?;
         let frames = grants
@@ -138,7 +144,8 @@ impl Program {
             .filter_map(|grant| match spec.object(grant.object)?.kind {
                 Kind::Frame { size_bits, .. } => Some(size_bits),
                 _ => None,
-            });
+            })
+            .chain(iter::repeat_n(PAGE_BITS, common.pages(others.len() as u8)));
         let plan = match &object.kind {
             Kind::WasmServer(parameters) => server::plan(payload, parameters, frames),
             Kind::NativeTask(parameters) => task::plan(payload, parameters, frames),
@@ -202,16 +209,30 @@ impl Program {
             // There are no more grants than this has room for.
             let _ = parts.given.push(given);
         }
+        parts.told = system
+            .shared
+            .give(index as u8, &mut parts, &mut fabric)
+            .map_err(|problem| self.failure(file, problem))?;
+        parts.told.life = self.restarts as u8;
         self.finish(index, parts, &mut fabric, system)
             .map_err(|problem| self.failure(file, problem))
     }
 
-    /// Takes back everything it was made of and everything it was given, and whatever it made of that.
+    /// Takes back everything it was made of and everything it was given, and whatever it made of that; and
+    /// tells those with whom it shared something. `index` is its place among the programs.
     ///
     /// # Errors
     /// What it had must not be used for anything else: the kernel kept some of it, or a device may still
     /// write to it. What can be taken back is.
-    pub fn take_back(&mut self, system: &mut System) -> Result<(), Failure> {
+    pub fn take_back(&mut self, index: usize, system: &mut System) -> Result<(), Failure> {
+        let taken = self.take_own_back(system);
+        // Whatever became of that, its threads are gone.
+        let left = Shared::leave(index as u8, system)
+            .map_err(|problem| self.failure(system.spec.file, problem));
+        taken.and(left)
+    }
+
+    fn take_own_back(&mut self, system: &mut System) -> Result<(), Failure> {
         let file = system.spec.file;
         self.tcb = None;
         self.pages.clear();
@@ -353,6 +374,7 @@ impl Program {
             temp: self.first_slot + self.plan.objects,
             given: Vec::new(),
             windows: Windows::new(layout),
+            told: Told::default(),
         })
     }
 

@@ -3,8 +3,9 @@
 //! that it maps nowhere else, and the registers of the UART and of virtio devices.
 #![allow(unsafe_code)]
 
+use core::arch::asm;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use capdl::blob::VIRTIO_SLOT;
 use root_task::plan::PAGE;
@@ -13,6 +14,8 @@ use root_task::registers;
 use sel4::cap_type::{Granule, UnspecifiedPage};
 use sel4::{CapRights, CapTypeForFrameObject, VmAttributes};
 use sel4_ext::FrameCacheExt;
+use wasm_handoff::deadlines::NEVER;
+use wasm_handoff::{Words, ledger};
 
 use crate::invoke::{cap, own_vspace, refused};
 use crate::payload::Bytes;
@@ -250,4 +253,73 @@ impl registers::Page for RegisterPage {
         // memory, never more; the server that drove it is stopped.
         unsafe { self.register(slot, registers::STATUS).write_volatile(0) }
     }
+}
+
+/// The page that servers have in common, mapped for good.
+pub struct SharedPage {
+    vaddr: usize,
+}
+
+/// Maps the frame of that page, which nothing was written to.
+pub fn map_shared(frame: usize, _windows: RootWindows) -> Result<SharedPage, Problem> {
+    let vaddr = RootWindows::COMMONS;
+    cap::<Granule>(frame)
+        .frame_map(
+            own_vspace(),
+            vaddr,
+            CapRights::read_write(),
+            VmAttributes::DEFAULT | VmAttributes::EXECUTE_NEVER,
+        )
+        .map_err(refused("map a page of servers for the root task"))?;
+    Ok(SharedPage { vaddr })
+}
+
+impl SharedPage {
+    fn word(&self, index: usize) -> Option<&AtomicU64> {
+        // SAFETY: aligned and inside the page that `map_shared` has mapped, for good; everybody accesses its
+        // words atomically.
+        (index < ledger::WORDS).then(|| unsafe {
+            AtomicU64::from_ptr(ptr::with_exposed_provenance_mut(self.vaddr + index * 8))
+        })
+    }
+}
+
+impl Words for SharedPage {
+    fn load(&self, index: usize) -> u64 {
+        self.word(index)
+            .map_or(0, |word| word.load(Ordering::SeqCst))
+    }
+
+    fn store(&self, index: usize, value: u64) {
+        if let Some(word) = self.word(index) {
+            word.store(value, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Ticks of the machine's counter (Arm ARM, D11).
+pub fn ticks() -> u64 {
+    let ticks: u64;
+    // SAFETY: reads a counter; no memory, no side effect. The barrier keeps the read in program order.
+    unsafe {
+        asm!("isb", "mrs {}, cntpct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags))
+    };
+    ticks
+}
+
+/// Raises the physical timer's interrupt at these ticks, or not at all.
+pub fn set_timer(at: u64) {
+    let control = u64::from(at != NEVER);
+    // SAFETY: whoever uses this timer takes it that others set it, too; its interrupt comes here, and changes no
+    // memory. The barrier has the timer see the change before whatever follows.
+    unsafe {
+        asm!(
+            "msr cntp_cval_el0, {at}",
+            "msr cntp_ctl_el0, {control}",
+            "isb",
+            at = in(reg) at,
+            control = in(reg) control,
+            options(nomem, nostack, preserves_flags),
+        )
+    };
 }

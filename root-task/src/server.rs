@@ -6,7 +6,7 @@ use capdl::blob::{ObjectId, WasmServer};
 use root_task::elf::{Access, Elf};
 use root_task::plan::{PAGE, PAGE_BITS, Plan, SERVER, Shared};
 use root_task::problem::Problem;
-use sel4::cap_type::{Endpoint, Notification, Tcb};
+use sel4::cap_type::{Endpoint, Tcb};
 use sel4::{CNodeCapData, CapRights, CapTypeForObjectOfFixedSize};
 use wasm_handoff::{Handoff, OWN_BITS, ROOT_BITS, Range, slot, vspace};
 
@@ -74,6 +74,12 @@ pub fn finish(
         given: parts.given.clone(),
         left,
         left_count: if left == 0 { 0 } else { memory as u64 },
+        program: parts.told.program,
+        life: parts.told.life,
+        shared: parts.told.shared.clone(),
+        holders: parts.told.holders.clone(),
+        commons: parts.told.commons,
+        shares_timer: parts.told.shares_timer,
     };
     let mut room = [0; PAGE as usize];
     let message = postcard::to_slice(&handoff, &mut room).map_err(|_| Problem::TooManyGrants)?;
@@ -82,11 +88,8 @@ pub fn finish(
 
     // By decreasing size, as the plan has it.
     let tcb = fabric.make(Tcb::object_blueprint(), 1, "make the server's thread")?;
-    let notification = fabric.make(
-        Notification::object_blueprint(),
-        1,
-        "make a notification for the server",
-    )?;
+    // It outlives the server: others signal it.
+    let notification = system.shared.notification(parts.told.program)?;
     let endpoint = fabric.make(
         Endpoint::object_blueprint(),
         1,

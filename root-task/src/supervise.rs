@@ -8,6 +8,7 @@ use root_task::MAX_PROGRAMS;
 use root_task::fault::{Instruction, MemoryFault, backtrace};
 use sel4::cap_type::Endpoint;
 use sel4::{Fault, MessageInfo, UserContext, with_ipc_buffer};
+use wasm_handoff::badge::ROOT_TIMER;
 
 use crate::System;
 use crate::console::{print, println};
@@ -23,6 +24,12 @@ const MAX_FRAMES: usize = 32;
 pub fn run(mut system: System, programs: &mut Vec<Program, MAX_PROGRAMS>) -> ! {
     loop {
         let (info, badge) = cap::<Endpoint>(system.fault_endpoint).recv(());
+        if badge & ROOT_TIMER != 0 {
+            if let Err(problem) = system.shared.timer_fired() {
+                println!("{}", problem.of_image());
+            }
+            continue;
+        }
         let Some((index, thread)) = faulter(badge) else {
             continue;
         };
@@ -52,7 +59,7 @@ fn ended(program: &Program, info: &MessageInfo) -> Option<bool> {
 }
 
 fn restart(index: usize, program: &mut Program, failed: bool, system: &mut System) {
-    if let Err(failure) = program.take_back(system) {
+    if let Err(failure) = program.take_back(index, system) {
         println!("{failure}");
         println!(
             "root task: {} `{}` is not started again: its memory is not free",

@@ -23,6 +23,8 @@ impl RootWindows {
     /// Where the UART is mapped.
     pub const UART: usize = Self::START;
     const SCRATCH: usize = Self::START + 0x1_0000;
+    /// Where the page that servers have in common is mapped.
+    pub const COMMONS: usize = Self::START + 0x1_8000;
     /// Where the first page of virtio devices' registers is mapped.
     const REGISTERS: usize = Self::START + 0x2_0000;
     /// From one window to the next: a stray access hits nothing.

@@ -43,6 +43,7 @@ extern crate alloc;
 
 mod authority;
 mod calls;
+mod common;
 mod context;
 mod description;
 mod device;

@@ -6,13 +6,13 @@
 
 use core::{fmt, ops::ControlFlow};
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
 use atoll_abi::Error;
 use capdl::blob::ObjectId;
 use lock_api::RawMutex;
 use wasm_archive::Verified;
-pub use wasm_state::mailbox::Words;
+pub use wasm_state::{ledger::Words as PageWords, mailbox::Words};
 pub use wasm_virtio::{Extent, Page, QueueMemory, Registers, Width};
 use wasmtime::{Config, Engine, Module};
 
@@ -85,6 +85,35 @@ pub struct ServerUsage {
     pub heap_used: u64,
     /// Slots of the server's own capability space that are taken.
     pub slots_used: u64,
+}
+
+/// Which of the programs of the system the server is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// Its number, below 16.
+    pub number: u8,
+    /// How often it was started before.
+    pub life: u8,
+}
+
+/// What there is of a region that other programs hold, too, beside its frames (see `wasm_state::ledger`).
+pub struct SharedRegion<P: Platform> {
+    /// This program's page.
+    pub own: P::Page,
+    /// A bit that [`Platform::serve`] answers when another program has rung; perhaps that of other regions, too.
+    pub signal: u32,
+    /// The other programs.
+    pub others: Vec<OtherProgram<P>>,
+}
+
+/// Another program that holds a region.
+pub struct OtherProgram<P: Platform> {
+    /// Its [`Program::number`].
+    pub program: u8,
+    /// Its page.
+    pub page: P::Page,
+    /// Has its service thread look at the page.
+    pub waker: <P::Home as Home>::Waker,
 }
 
 /// Memory for a module, which nobody executes yet. It goes back to the home it was made for when it is dropped.
@@ -221,9 +250,13 @@ pub trait Platform: Send + Sync + Sized + 'static {
     type Image: Image;
     /// See [`Home::Region`].
     type Region: Send + Sync + 'static;
+    /// A page that another program sees, or that is another's.
+    type Page: PageWords + Send + Sync + 'static;
     /// The registers of a virtio device, and its interrupt.
     type Device: Registers + Send + Sync + 'static;
 
+    /// Which program this is.
+    fn program(&self) -> Program;
     /// Nanoseconds since the machine was switched on.
     fn now(&self) -> u64;
     /// The cycle counter.
@@ -235,8 +268,9 @@ pub trait Platform: Send + Sync + Sized + 'static {
     fn arm(&self, deadline: Option<u64>);
     /// Has [`Platform::serve`] return soon.
     fn nudge(&self);
-    /// Blocks the service thread until the armed time, a nudge, or without cause.
-    fn serve(&self);
+    /// Blocks the service thread until the armed time, a nudge, a signal of another program, or without cause.
+    /// Answers the [`SharedRegion::signal`] of the regions that other programs may have rung.
+    fn serve(&self) -> u32;
     /// Writes one line where a user can see it.
     fn console(&self, line: fmt::Arguments<'_>);
 
@@ -259,8 +293,13 @@ pub trait Platform: Send + Sync + Sized + 'static {
     /// Takes back everything that was made from the guest's budget. Its thread has finished, and the
     /// guests whose budgets are parts of this one are evicted.
     fn evict(&self, guest: &Guest<Self>);
-    /// Frames for a channel of the spec, from its own untyped.
-    fn make_region(&self, budget: ObjectId, bytes: u32) -> Result<Self::Region, Failure>;
+    /// Frames for a channel of the spec: from its own untyped, or those that it has in other programs, too.
+    fn make_channel(
+        &self,
+        channel: ObjectId,
+        budget: ObjectId,
+        bytes: u32,
+    ) -> Result<(Self::Region, Option<SharedRegion<Self>>), Failure>;
     /// Copies out of a region at the offset; the caller has checked the range, and keeps the region
     /// from being freed and its owner from being evicted meanwhile. Touches no guest's memory.
     fn read_region(

@@ -14,14 +14,25 @@ use atoll_abi::{
 use crate::{
     Guest, Lock,
     loaded::Loader,
-    platform::{Home, Platform},
+    platform::{Home, Platform, Program},
     session::Session,
     watch::Watchers,
 };
 
-/// Bits of a process id that are the place in the table; the rest is the generation.
-const INDEX_BITS: u32 = 12;
+/// Bits of a process id that are the place in the table. Those above are the generation, then the
+/// program: so no two processes have one id, in whatever servers they are.
+const INDEX_BITS: u32 = 10;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+const GENERATION_BITS: u32 = 18;
+const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
+const PROGRAM_SHIFT: u32 = INDEX_BITS + GENERATION_BITS;
+/// Bits of the generation that are the life of the server: those of one do not meet those of the one before.
+const LIFE_BITS: u32 = 3;
+
+/// The program that a process is one of.
+pub(crate) const fn program_of(pid: Pid) -> u8 {
+    (pid.0 >> PROGRAM_SHIFT) as u8
+}
 /// Changes of state that are remembered, which is as many as a life can have.
 const MAX_CHANGES: usize = 8;
 
@@ -253,6 +264,10 @@ impl<P: Platform> Life<P> {
 /// The processes of a server.
 pub(crate) struct Processes<P: Platform> {
     entries: Vec<Entry<P>>,
+    /// The uppermost bits of their ids.
+    program: u32,
+    /// What generations begin behind.
+    first: u32,
 }
 
 struct Entry<P: Platform> {
@@ -262,9 +277,13 @@ struct Entry<P: Platform> {
 }
 
 impl<P: Platform> Processes<P> {
-    pub const fn new() -> Self {
+    /// None yet, in this program.
+    pub const fn new(program: Program) -> Self {
+        let life = program.life as u32 & ((1 << LIFE_BITS) - 1);
         Self {
             entries: Vec::new(),
+            program: (program.number as u32) << PROGRAM_SHIFT,
+            first: life << (GENERATION_BITS - LIFE_BITS),
         }
     }
 
@@ -278,7 +297,7 @@ impl<P: Platform> Processes<P> {
             None if self.entries.len() < INDEX_MASK as usize => {
                 self.entries.try_reserve(1).map_err(|_| Error::TooMany)?;
                 self.entries.push(Entry {
-                    generation: 0,
+                    generation: self.first,
                     process: None,
                 });
                 self.entries.len() - 1
@@ -286,8 +305,8 @@ impl<P: Platform> Processes<P> {
             None => return Err(Error::TooMany),
         };
         let entry = self.entries.get_mut(index).ok_or(Error::TooMany)?;
-        entry.generation = ((entry.generation + 1) & (u32::MAX >> INDEX_BITS)).max(1);
-        let pid = Pid(entry.generation << INDEX_BITS | index as u32);
+        entry.generation = ((entry.generation + 1) & GENERATION_MASK).max(1);
+        let pid = Pid(self.program | entry.generation << INDEX_BITS | index as u32);
         let process = Arc::new(Process::new(pid, params, now));
         entry.process = Some(process.clone());
         Ok(process)

@@ -9,8 +9,9 @@ use wasm_state::holders::Holders;
 
 use crate::{
     Guest, Lock,
+    common::Common,
     grant::{Dependents, Grant},
-    platform::{Failure, Home, Platform},
+    platform::{Failure, Home, Platform, SharedRegion},
     session::Session,
 };
 
@@ -30,6 +31,8 @@ pub(crate) struct Region<P: Platform> {
     holders: Lock<P, Holders>,
     listeners: Dependents<P, Listener<P>>,
     windows: Dependents<P, Window<P>>,
+    /// If other programs hold it, too.
+    common: Option<Common<P>>,
 }
 
 /// Some of a region's bells, at least one.
@@ -73,11 +76,11 @@ impl<P: Platform> Sleepers<P> {
     }
 
     #[inline]
-    fn add(&mut self, home: &P::Home) {
+    pub fn add(&mut self, waker: impl FnOnce() -> <P::Home as Home>::Waker) {
         if self.first.is_none() {
-            self.first = Some(home.waker());
+            self.first = Some(waker());
         } else {
-            self.add_other(home.waker());
+            self.add_other(waker());
         }
     }
 
@@ -143,7 +146,21 @@ impl<P: Platform> Region<P> {
             holders: Lock::<P, _>::new(Holders::default()),
             listeners: Dependents::new(Lock::<P, _>::new(Vec::new())),
             windows: Dependents::new(Lock::<P, _>::new(Vec::new())),
+            common: None,
         }
+    }
+
+    /// A region of the spec.
+    pub fn of_spec(backing: P::Region, bytes: u32, shared: Option<SharedRegion<P>>) -> Self {
+        Self {
+            common: shared.map(Common::new),
+            ..Self::new(backing, bytes, None, None)
+        }
+    }
+
+    /// What [`Platform::serve`] answers when another program has rung; none: no other program holds it.
+    pub fn signal(&self) -> Option<u32> {
+        self.common.as_ref().map(|common| common.signal)
     }
 
     /// The frames, if they are there, which stay for as long as the answer is held.
@@ -170,7 +187,14 @@ impl<P: Platform> Region<P> {
     /// # Errors
     /// `TooMany`.
     pub fn note_holder(&self, pid: Pid) -> Result<(), Error> {
-        self.holders.lock().add(pid)
+        self.holders.lock().add(pid)?;
+        match &self.common {
+            // Who is not counted any more is not told of, either.
+            Some(common) => common.add(pid).inspect_err(|_| {
+                self.forget_holder(pid);
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Counts one less. Answers whether it was the process's last: then the listeners are to be told
@@ -181,6 +205,10 @@ impl<P: Platform> Region<P> {
 
     /// Whether a process has a handle, or a window, which goes after the handle: until then it can write.
     pub fn is_held_by(&self, pid: Pid) -> bool {
+        self.is_held_here_by(pid) || (self.common.as_ref()).is_some_and(|common| common.holds(pid))
+    }
+
+    fn is_held_here_by(&self, pid: Pid) -> bool {
         let mut holds = self.holders.lock().contains(pid);
         self.windows
             .for_each(|window| holds |= window.guest.pid() == pid);
@@ -206,8 +234,11 @@ impl<P: Platform> Region<P> {
             task,
             bells,
         };
-        self.listeners
-            .add(grant, listener, MAX_LISTENERS, Error::TooManyListeners)
+        let added = self
+            .listeners
+            .add(grant, listener, MAX_LISTENERS, Error::TooManyListeners);
+        self.publish_listeners();
+        added
     }
 
     /// Takes that back.
@@ -216,6 +247,7 @@ impl<P: Platform> Region<P> {
     /// `NotFound`.
     pub fn unlisten(&self, grant: &Arc<Grant<P>>) -> Result<(), Error> {
         if self.forget(|other, _| Arc::ptr_eq(other, grant)) {
+            self.publish_listeners();
             Ok(())
         } else {
             Err(Error::NotFound)
@@ -226,18 +258,47 @@ impl<P: Platform> Region<P> {
         self.listeners.take(is_it, |_| {}).is_some()
     }
 
+    /// Has the other programs know which bells are listened to here.
+    fn publish_listeners(&self) {
+        if let Some(common) = &self.common {
+            common.listen(|| {
+                let mut bells = 0;
+                self.listeners
+                    .for_each(|listener| bells |= listener.bells.0);
+                bells
+            });
+        }
+    }
+
     /// Rings: every listener to one of the bells but `by` finds its task in its mailbox. Those who sleep are
     /// added to the others who are to be woken.
     #[inline]
     pub fn ring(&self, by: &Guest<P>, bells: Bells, sleepers: &mut Sleepers<P>) {
         self.tell(bells, |guest| !ptr::eq(guest, by), sleepers);
+        if let Some(common) = &self.common {
+            common.ring(bells.0, sleepers);
+        }
     }
 
     /// Tells every listener that somebody holds the region no more.
     pub fn tell_of_departure(&self) {
         let mut sleepers = Sleepers::none();
         self.tell(Bells::ALL, |_| true, &mut sleepers);
+        if let Some(common) = &self.common {
+            common.retain(|pid| self.is_held_here_by(pid));
+            common.ring(Bells::ALL.0, &mut sleepers);
+        }
         sleepers.wake();
+    }
+
+    /// Tells the listeners here of what other programs have rung.
+    pub fn hear(&self) {
+        let heard = self.common.as_ref().map(Common::heard);
+        if let Some(Ok(bells)) = heard.map(Bells::new) {
+            let mut sleepers = Sleepers::none();
+            self.tell(bells, |_| true, &mut sleepers);
+            sleepers.wake();
+        }
     }
 
     #[inline]
@@ -247,7 +308,7 @@ impl<P: Platform> Region<P> {
                 && is_told(&listener.guest)
                 && listener.guest.put_wake(listener.task)
             {
-                sleepers.add(&listener.guest.home);
+                sleepers.add(|| listener.guest.home.waker());
             }
         });
     }
@@ -284,8 +345,13 @@ impl<P: Platform> Region<P> {
     /// windows reaches the frames any more. Each listener is woken one last time, to find out.
     pub fn strip(&self) {
         while self.windows.take_cut(|window| self.unmap(window)).is_some() {}
+        let mut has_stripped = false;
         while let Some(listener) = self.listeners.take_cut(|_| {}) {
             listener.guest.wake_for(listener.task);
+            has_stripped = true;
+        }
+        if has_stripped {
+            self.publish_listeners();
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Server<P: Platform> {
     pub(crate) processes: Lock<P, Processes<P>>,
     /// The channels, services and devices of the spec.
     pub(crate) objects: BTreeMap<ObjectId, Arc<Grant<P>>>,
+    /// Those regions of the spec that other programs hold, too, with the signal of each.
+    shared: Vec<(u32, Arc<Region<P>>)>,
     /// Bytes of the heap that are spoken for by modules that are being loaded.
     pub(crate) heap_shares: AtomicU64,
     /// A guest's thread has finished since the service thread last looked.
@@ -105,6 +107,7 @@ impl<P: Platform> Server<P> {
     ) -> Result<Arc<Self>, SetupError> {
         let mut places = Vec::new();
         let mut objects = BTreeMap::new();
+        let mut shared = Vec::new();
         let mut registry = Registry::new();
         for (_, object) in spec.iter() {
             let Some(description) = Description::of(spec, &object, id)? else {
@@ -113,6 +116,11 @@ impl<P: Platform> Server<P> {
             for cap in &description.caps {
                 if let Entry::Vacant(entry) = objects.entry(cap.target) {
                     let resource = make(&platform, spec, cap.target)?;
+                    if let Resource::Region(region) = &resource
+                        && let Some(signal) = region.signal()
+                    {
+                        shared.push((signal, region.clone()));
+                    }
                     let root = registry.root(resource, Rights::ALL, Holder::Spec);
                     entry.insert(root.map_err(|error| format!("{}: {error}", spec.file))?);
                 }
@@ -126,6 +134,7 @@ impl<P: Platform> Server<P> {
         ]);
         // What tokens are made of says nothing of what guests get, nor the other way round.
         let random = random.fork();
+        let program = platform.program();
         Ok(Arc::new(Self {
             platform,
             registry: Lock::<P, _>::new(registry),
@@ -133,8 +142,9 @@ impl<P: Platform> Server<P> {
             alarms: Alarms::new(Lock::<P, _>::new(Queue::new())),
             modules: Modules::new(archive, spec.archive_key),
             places,
-            processes: Lock::<P, _>::new(Processes::new()),
+            processes: Lock::<P, _>::new(Processes::new(program)),
             objects,
+            shared,
             heap_shares: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             quarantine: AtomicBool::new(false),
@@ -173,7 +183,19 @@ impl<P: Platform> Server<P> {
         if self.ended.swap(false, Ordering::AcqRel) {
             self.reap();
         }
-        self.platform.serve();
+        let signals = self.platform.serve();
+        if signals != 0 {
+            self.hear(signals);
+        }
+    }
+
+    /// Has the guests here know what other programs have rung.
+    fn hear(&self, signals: u32) {
+        for (signal, region) in &self.shared {
+            if signal & signals != 0 {
+                region.hear();
+            }
+        }
     }
 
     /// Whether no guest is alive and none will start by itself.
@@ -366,12 +388,11 @@ fn make<P: Platform>(
         Kind::Channel { bytes } => {
             let memory = object.caps.slot("memory");
             let memory = memory.ok_or_else(|| format!("{place} has no memory"))?;
-            let backing = platform
-                .make_region(memory.target, bytes)
+            let (backing, shared) = platform
+                .make_channel(id, memory.target, bytes)
                 .map_err(|failure| format!("{place}: {failure}"))?;
-            Ok(Resource::Region(Arc::new(Region::new(
-                backing, bytes, None, None,
-            ))))
+            let region = Region::of_spec(backing, bytes, shared);
+            Ok(Resource::Region(Arc::new(region)))
         }
         Kind::Service => Ok(Resource::Service(Arc::new(Service::new()))),
         Kind::VirtioDevice { frame, offset, irq } => {

@@ -26,6 +26,7 @@ extern crate std;
 pub mod alarm;
 pub mod dependents;
 pub mod holders;
+pub mod ledger;
 pub mod mailbox;
 #[cfg(all(test, loom))]
 mod models;
@@ -35,9 +36,9 @@ pub mod registry;
 /// The models' atomics in a model, else the processor's.
 mod atomic {
     #[cfg(not(loom))]
-    pub use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    pub use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
     #[cfg(loom)]
-    pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 }
 
 use core::ops::DerefMut;

@@ -4,6 +4,7 @@
 
 mod alarms;
 mod grants;
+mod ledgers;
 mod wakes;
 
 use core::{mem::take, ops::DerefMut};

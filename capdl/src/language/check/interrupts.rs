@@ -85,9 +85,9 @@ impl Checker<'_> {
         self.push(wrong);
     }
 
-    /// An interrupt is its number, and signals one holder.
+    /// An interrupt is its number, and signals one holder; but servers can have one timer in common.
     pub(super) fn interrupts(&mut self) {
-        let mut holders: BTreeMap<usize, Span> = BTreeMap::new();
+        let mut holders: BTreeMap<usize, (Span, bool)> = BTreeMap::new();
         for id in 0..self.objects.len() {
             let object = &self.objects[id];
             if !self.irq_maps_wrong && matches!(object.kind, Kind::Irq { number: None, .. }) {
@@ -112,13 +112,18 @@ impl Checker<'_> {
                     let wrong = Diagnostic::new(signals.span, message, help);
                     self.push(wrong.other(cap.span, "held by the server"));
                 }
-                if let Some(&first) = holders.get(&cap.target) {
+                let is_timer =
+                    cap.slot == "timer" && matches!(self.objects[id].kind, Kind::Server(_));
+                if let Some(&(first, first_is_timer)) = holders.get(&cap.target) {
+                    if is_timer && first_is_timer {
+                        continue;
+                    }
                     let name = &self.objects[cap.target].name;
                     let message = format!("interrupt `{name}` has two holders");
                     let twice = Diagnostic::new(cap.span, message, ONE_OF_THEM);
                     self.push(twice.other(first, "the first one"));
                 } else {
-                    holders.insert(cap.target, cap.span);
+                    holders.insert(cap.target, (cap.span, is_timer));
                 }
             }
         }

@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use wasm_archive::Verified;
 use wasm_server_core::{
     Guest,
-    platform::{Budget, Failure, HomeParams, Platform, ServerUsage},
+    platform::{
+        Budget, Failure, HomeParams, PageWords, Platform, Program, ServerUsage, SharedRegion,
+    },
 };
 use wasmtime::{Config, Engine, Module};
 
@@ -22,6 +24,8 @@ pub struct Host {
     clock: Arc<Clock>,
     /// log2 of the size of each untyped of the spec.
     budgets: Vec<Option<u8>>,
+    /// Channels that guests of several servers hold.
+    shared: Vec<ObjectId>,
     console: Box<dyn Fn(&str) + Send + Sync>,
     /// What was typed and not read.
     typed: Mutex<VecDeque<u8>>,
@@ -38,6 +42,7 @@ impl Host {
         Self {
             clock: Arc::new(Clock::new()),
             budgets: budgets.collect(),
+            shared: in_several_servers(spec),
             console: Box::new(console),
             typed: Mutex::default(),
         }
@@ -55,12 +60,49 @@ impl Host {
     }
 }
 
+/// The objects that guests of several servers hold.
+fn in_several_servers(spec: &Reader<'_>) -> Vec<ObjectId> {
+    let mut holders: Vec<(ObjectId, ObjectId)> = Vec::new();
+    let mut several = Vec::new();
+    for (_, object) in spec.iter() {
+        let Kind::WasmGuest(guest) = &object.kind else {
+            continue;
+        };
+        for cap in &object.caps {
+            let is_other = |&(target, server)| target == cap.target && server != guest.server;
+            if holders.iter().any(is_other) {
+                several.push(cap.target);
+            }
+            holders.push((cap.target, guest.server));
+        }
+    }
+    several
+}
+
+/// There is one program, and nobody that it could share pages with.
+pub enum NoPage {}
+
+impl PageWords for NoPage {
+    fn load(&self, _: usize) -> u64 {
+        match *self {}
+    }
+
+    fn store(&self, _: usize, _: u64) {
+        match *self {}
+    }
+}
+
 impl Platform for Host {
     type Lock = parking_lot::RawMutex;
     type Home = HostHome;
     type Region = Region;
+    type Page = NoPage;
     type Device = Device;
     type Image = Image;
+
+    fn program(&self) -> Program {
+        Program::default()
+    }
 
     fn now(&self) -> u64 {
         self.clock.now()
@@ -82,8 +124,9 @@ impl Platform for Host {
         self.clock.nudge();
     }
 
-    fn serve(&self) {
+    fn serve(&self) -> u32 {
         self.clock.wait();
+        0
     }
 
     fn console(&self, line: fmt::Arguments<'_>) {
@@ -124,11 +167,21 @@ impl Platform for Host {
         guest.home.evict();
     }
 
-    fn make_region(&self, budget: ObjectId, bytes: u32) -> Result<Region, Failure> {
+    fn make_channel(
+        &self,
+        channel: ObjectId,
+        budget: ObjectId,
+        bytes: u32,
+    ) -> Result<(Region, Option<SharedRegion<Self>>), Failure> {
+        if self.shared.contains(&channel) {
+            return Err(Failure::Refused(
+                "a channel of several servers: this platform has one",
+            ));
+        }
         if self.budget(budget)? < bytes as usize {
             return Err(Failure::NoMemory("its pages"));
         }
-        Region::new(bytes as usize)
+        Ok((Region::new(bytes as usize)?, None))
     }
 
     fn read_region(&self, region: &Region, offset: u32, out: &mut [u8]) -> Result<(), Failure> {

@@ -16,7 +16,9 @@ use crate::{
     console, cspace, fault, heap,
     lock::WordLock,
     platform::{Sel4, is_slot},
-    pool, vspace,
+    pool,
+    shared::Page,
+    vspace,
 };
 
 /// Bytes of a page for a thread's IPC buffer and thread-local storage, and of the buffer in it.
@@ -177,6 +179,10 @@ fn init_console(handoff: &Handoff, spec: &Reader<'_>) {
     if let Some(uart) = uart {
         // SAFETY: the frame that the spec gives the server as its console, mapped as the handoff says.
         unsafe { console::init(uart.vaddr as usize) };
+        if handoff.commons != 0 {
+            // SAFETY: the root task has mapped the page there, for good; its words are all that is in it.
+            console::share(unsafe { Page::own(handoff.commons as usize) });
+        }
     }
 }
 

@@ -2,7 +2,15 @@
 //! The generic timer and the cycle counter (Arm ARM, D11 and D12), which the kernel leaves open to
 //! user level: the physical timer is the server's, the virtual one the kernel's.
 
-use core::arch::asm;
+use core::{
+    arch::asm,
+    sync::atomic::{AtomicU8, Ordering::Relaxed},
+};
+
+use lock_api::Mutex;
+use wasm_handoff::deadlines::{self, NEVER};
+
+use crate::{lock::WordLock, shared::Page};
 
 const NANOSECONDS: u128 = 1_000_000_000;
 
@@ -48,21 +56,56 @@ pub fn instructions() -> u32 {
     count as u32
 }
 
-/// Raises the timer's interrupt at this time, or not at all.
+/// Whose the timer is: nobody's, this program's, or that of several.
+static USE: AtomicU8 = AtomicU8::new(UNUSED);
+const UNUSED: u8 = 0;
+const ALONE: u8 = 1;
+const SHARED: u8 = 2;
+
+/// The page of the deadlines, and this program's number.
+static DEADLINES: Mutex<WordLock, Option<(Page, u8)>> = Mutex::new(None);
+
+/// The timer is this program's.
+pub fn use_alone() {
+    USE.store(ALONE, Relaxed);
+}
+
+/// The timer is that of all programs that have this page, of which this is the one with that number.
+pub fn share(page: Page, program: u8) {
+    *DEADLINES.lock() = Some((page, program));
+    USE.store(SHARED, Relaxed);
+}
+
+/// Has the service thread woken at this time, or not at all; by nobody, if the spec gives no timer.
 pub fn arm(deadline: Option<u64>) {
-    let control: u64 = match deadline {
-        None => 0,
-        Some(at) => {
-            // Rounded up: an interrupt that is early would find nothing due, and come again.
-            let ticks = (u128::from(at) * u128::from(frequency())).div_ceil(NANOSECONDS) as u64;
-            // SAFETY: the physical timer is the server's alone; its interrupt goes to the service
-            // thread and changes no memory.
-            unsafe {
-                asm!("msr cntp_cval_el0, {}", in(reg) ticks, options(nomem, nostack, preserves_flags))
-            };
-            1
-        }
-    };
+    // Rounded up: an interrupt that is early would find nothing due, and come again.
+    let ticks = deadline.map_or(NEVER, |at| {
+        (u128::from(at) * u128::from(frequency())).div_ceil(NANOSECONDS) as u64
+    });
+    match USE.load(Relaxed) {
+        ALONE => set_timer(ticks),
+        SHARED => arm_shared(ticks),
+        _ => {}
+    }
+}
+
+#[inline(never)]
+fn arm_shared(ticks: u64) {
+    if let Some((page, program)) = &*DEADLINES.lock() {
+        deadlines::set(page, *program, ticks, set_timer);
+    }
+}
+
+/// Raises the timer's interrupt at this time, or not at all.
+fn set_timer(ticks: u64) {
+    let control = u64::from(ticks != NEVER);
+    if ticks != NEVER {
+        // SAFETY: the physical timer is the server's, or that of several that have agreed on it; its interrupt
+        // goes to a notification and changes no memory.
+        unsafe {
+            asm!("msr cntp_cval_el0, {}", in(reg) ticks, options(nomem, nostack, preserves_flags))
+        };
+    }
     // SAFETY: as above. The barrier has the timer see the change before whatever follows.
     unsafe {
         asm!("msr cntp_ctl_el0, {}", "isb", in(reg) control, options(nomem, nostack, preserves_flags))

@@ -8,8 +8,12 @@ use core::{
 };
 
 use lock_api::Mutex;
+use wasm_handoff::{
+    Words,
+    commons::{LINE_BUSY, LINES_CUT},
+};
 
-use crate::lock::WordLock;
+use crate::{lock::WordLock, shared::Page};
 
 /// Data register.
 const DR: usize = 0x00;
@@ -22,7 +26,11 @@ const FR_TXFF: u32 = 1 << 5;
 
 /// Address of the registers; 0: none, and what is written is dropped.
 static REGISTERS: AtomicUsize = AtomicUsize::new(0);
-static LINE: Mutex<WordLock, ()> = Mutex::new(());
+/// The page that this program has in common with others that print, if there are any.
+static LINE: Mutex<WordLock, Option<Page>> = Mutex::new(None);
+
+/// How often a line is written that others have cut.
+const MAX_REPEATS: usize = 3;
 
 /// Prints from now on through the registers mapped at this address.
 ///
@@ -32,11 +40,38 @@ pub unsafe fn init(registers: usize) {
     REGISTERS.store(registers, Ordering::Relaxed);
 }
 
-/// Writes one line, whole: lines of several threads do not mix.
+/// Others print, too: all have this page.
+pub fn share(page: Page) {
+    *LINE.lock() = Some(page);
+}
+
+/// Writes one line, whole: lines of several threads do not mix, nor do those of several servers.
 pub fn line(text: fmt::Arguments<'_>) {
-    let _guard = LINE.lock();
-    let _ = Uart.write_fmt(text);
-    let _ = Uart.write_str("\n");
+    match &*LINE.lock() {
+        Some(others) => line_among(others, text),
+        None => last_words(text),
+    }
+}
+
+/// Nobody waits for a thread of another server, which may have a lower priority and never run. So whoever finds
+/// another one's line begun goes on with a line of its own in the middle of that; and whose line was cut writes
+/// it once more.
+fn line_among(others: &Page, text: fmt::Arguments<'_>) {
+    if others.load(LINE_BUSY) != 0 {
+        others.store(LINES_CUT, others.load(LINES_CUT).wrapping_add(1));
+        let _ = Uart.write_str("\n");
+        last_words(text);
+        return;
+    }
+    others.store(LINE_BUSY, 1);
+    for _ in 0..MAX_REPEATS {
+        let cut = others.load(LINES_CUT);
+        last_words(text);
+        if others.load(LINES_CUT) == cut {
+            break;
+        }
+    }
+    others.store(LINE_BUSY, 0);
 }
 
 /// Writes text as it is, whole.
@@ -70,7 +105,7 @@ pub fn read(out: &mut [u8]) -> usize {
     count
 }
 
-/// Writes one line from a panic, where the lock may be held by the thread that panics.
+/// Writes one line, from a panic, say, where the lock may be held by the thread that panics.
 pub fn last_words(text: fmt::Arguments<'_>) {
     let _ = Uart.write_fmt(text);
     let _ = Uart.write_str("\n");

@@ -35,6 +35,7 @@ mod place;
 mod platform;
 mod pool;
 mod region;
+mod shared;
 mod space;
 mod steps;
 mod symbols;

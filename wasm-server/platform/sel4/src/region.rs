@@ -9,6 +9,7 @@ use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use sel4::{CapRights, cap};
+use wasm_handoff::SharedChannel;
 use wasm_server_core::platform::Failure;
 
 use crate::{
@@ -23,13 +24,15 @@ use crate::{
 pub struct Region {
     chunks: Vec<Chunk>,
     owner: Owner,
+    /// Whether the capabilities allow to write.
+    write: bool,
 }
 
 /// Whose memory a region is made of.
 enum Owner {
     Guest(Arc<Space>),
-    /// An untyped of the spec; page tables come from the server's pool.
-    Server(cap::Untyped),
+    /// The spec; page tables come from the server's pool.
+    Spec(cap::Untyped),
 }
 
 /// The frames of one page of wasm.
@@ -107,6 +110,7 @@ impl Region {
         Ok(Self {
             chunks: space.take_chunks(bytes / WASM_PAGE)?,
             owner: Owner::Guest(space.clone()),
+            write: true,
         })
     }
 
@@ -123,8 +127,21 @@ impl Region {
                 .map_err(|_| Failure::NoMemory("its frames"))?;
             chunks.push(Chunk::new(slots));
         }
-        let owner = Owner::Server(pool);
-        Ok(Self { chunks, owner })
+        Ok(Self {
+            chunks,
+            owner: Owner::Spec(pool),
+            write: true,
+        })
+    }
+
+    /// One of frames that other programs have, too.
+    pub fn of_frames(pool: cap::Untyped, channel: &SharedChannel, bytes: usize) -> Self {
+        let slots = (0..(bytes / WASM_PAGE) as u64).map(|i| channel.frames + i * UNIT);
+        Self {
+            chunks: slots.map(Chunk::new).collect(),
+            owner: Owner::Spec(pool),
+            write: channel.write,
+        }
     }
 
     /// Its size.
@@ -150,6 +167,9 @@ impl Region {
 
     /// Copies in.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Failure> {
+        if !self.write {
+            return Err(Failure::Refused("to write a region that is to be read"));
+        }
         let mut done = 0;
         self.parts(offset, bytes.len(), |address, len| {
             // SAFETY: as in `read`.
@@ -189,6 +209,6 @@ fn view(owner: &Owner, chunk: &Chunk) -> Result<usize, Failure> {
     match (chunk.view(), owner) {
         (Some(view), _) => Ok(view),
         (None, Owner::Guest(space)) => space.view(chunk),
-        (None, Owner::Server(pool)) => vspace::view(*pool, chunk),
+        (None, Owner::Spec(pool)) => vspace::view(*pool, chunk),
     }
 }
