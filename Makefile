@@ -206,9 +206,13 @@ gdb: $(IMAGE) $(DISK)
 
 # ---- Measuring
 
+# The server that a guest can bring down.
+CRASH_SERVER := $(BUILD)/crash/wasm-server
+
 # What runs on the host to boot images and look at them. It takes what was built from variables.
 TESTER := ATOLL=$(ATOLL) ATOLL_KERNELS=$(BUILD)/kernel ATOLL_PROGRAMS=$(PROGRAM_DIR) ATOLL_ARCHIVE=$(ARCHIVE) \
-	ATOLL_KEY=$(PUBLIC_KEY) ATOLL_GUESTS=$(GUEST_DIR)
+	ATOLL_KEY=$(PUBLIC_KEY) ATOLL_GUESTS=$(GUEST_DIR) \
+	ATOLL_CRASH_SERVER=$(CRASH_SERVER)
 
 BENCH_SPEC   := capdl/specs/bench.cdl
 BENCH_IMAGE  := $(BUILD)/bench.elf
@@ -277,7 +281,7 @@ clippy: | kernel
 	@for program in $(PROGRAMS) $(TEST_PROGRAMS); do \
 		SEL4_PREFIX=$(PREFIX) $(CLIPPY) --profile image $(AARCH64) -p $$program -- -D warnings; \
 	done
-	@SEL4_PREFIX=$(PREFIX) $(CLIPPY) --profile image $(AARCH64) -p wasm-server --features bench -- -D warnings
+	@SEL4_PREFIX=$(PREFIX) $(CLIPPY) --profile image $(AARCH64) -p wasm-server --features bench,crash -- -D warnings
 	$(call say,clippy: guests)
 	@$(CLIPPY) --profile guest $(WASM32) $(GUESTS:%=-p %) -- -D warnings
 	@$(CLIPPY) --profile guest $(WASM32) $(TEST_GUESTS:%=-p %) -- -D warnings
@@ -317,6 +321,14 @@ fuzz: | setup
 	$(call say,fuzzing the hostcalls for $(SECONDS) s)
 	@$(CARGO) build --quiet --profile tool --bin hostcall-fuzz
 	@$(CARGO_TARGET_DIR)/tool/hostcall-fuzz --seconds $(SECONDS) --seed $(SEED) --crashes $(BUILD)/fuzz
+
+$(CRASH_SERVER): FORCE | kernel
+	$(call say,wasm-server that can crash)
+	@SEL4_PREFIX=$(PREFIX) $(CARGO) build --profile image $(AARCH64) -p wasm-server --features crash \
+		-Zunstable-options --artifact-dir $(@D)
+
+# Cargo puts it where the product's is, and that back afterwards.
+$(PROGRAM_DIR)/wasm-server: $(if $(filter test system-tests,$(MAKECMDGOALS)),$(CRASH_SERVER))
 
 # Each boots images in QEMU, some of them on the kernel's other variants.
 system-tests: $(ATOLL) $(PROGRAM_FILES) $(TEST_FILES) $(TEST_GUEST_FILES) $(ARCHIVE)

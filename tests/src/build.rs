@@ -75,6 +75,14 @@ impl Build {
         }
     }
 
+    /// The process server that a guest can bring down: `ATOLL_CRASH_SERVER`.
+    ///
+    /// # Panics
+    /// When the variable is missing, or what it names.
+    pub fn server_that_can_crash() -> PathBuf {
+        named("ATOLL_CRASH_SERVER")
+    }
+
     /// The process server.
     pub fn server(&self) -> PathBuf {
         self.programs.join("wasm-server")
