@@ -177,7 +177,7 @@ fn append(
     let id = cap.target;
     let target = spec.object(id).ok_or(Problem::NoObject(id.0))?;
     match target.kind {
-        Kind::Frame { .. } if !cap.rights.read => return Err(Problem::FrameRights),
+        Kind::Frame { .. } if !cap.rights.read => Err(Problem::FrameRights),
         _ => push(spec, grants, holder, (id, target.name), cap),
     }
 }
