@@ -109,7 +109,7 @@ pub enum Kind<'a> {
     /// An ASID pool. Its capabilities are VSpaces that get their identifiers from it.
     AsidPool,
     /// A thread. Its capabilities have the slots `cspace`, `vspace`, `ipc_buffer_slot`,
-    /// `bound_notification` and `fault_ep_slot`.
+    /// `bound_notification` and `fault_ep_slot`; what the last is for, `fault_ep` says as well.
     Tcb(Tcb),
     /// An interrupt line. Its capability `0`, if it has one, is the notification that it signals.
     Irq {
@@ -183,7 +183,7 @@ pub struct Tcb {
     pub max_prio: u8,
     /// Whether it runs at once.
     pub resume: bool,
-    /// Capability pointer, in its own CSpace, of the endpoint for its faults; 0: the root task's.
+    /// Capability pointer, in its own CSpace, of the endpoint for its faults; 0: none, a fault stops it.
     pub fault_ep: u64,
     /// Its first registers from x0 on.
     pub init: Vec<u64, MAX_INIT>,

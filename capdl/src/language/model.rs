@@ -112,7 +112,7 @@ pub struct Tcb {
     pub max_prio: u8,
     /// Whether it runs at once.
     pub resume: bool,
-    /// Place in its CSpace of the endpoint for its faults; none: they are the root task's.
+    /// Address in its CSpace of the endpoint for its faults; none: a fault stops it.
     pub fault_ep: Option<Spanned<u64>>,
     /// Its first registers.
     pub init: Vec<u64>,

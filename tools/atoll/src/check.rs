@@ -28,6 +28,9 @@ pub struct Check {
     /// Directory of the .wasm files, to compare what guests name and import
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
+    /// Memory of the machine, such as 512M or 1G, to compare what all objects take
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory: Option<u64>,
     /// Say what an object is, where it is declared, and who holds it with which rights
     #[arg(long, value_name = "OBJECT")]
     explain: Option<String>,
@@ -58,12 +61,23 @@ fn hint(nearest: &Option<String>) -> String {
     }
 }
 
+/// Bytes in `512M` or `1G`.
+fn size(text: &str) -> Result<u64, String> {
+    let (number, shift) = match text.strip_suffix('G') {
+        Some(number) => (number, 30),
+        None => (text.strip_suffix('M').unwrap_or_default(), 20),
+    };
+    let number: Option<u64> = number.parse().ok();
+    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "write a size as in 512M or 1G".into())
+}
+
 /// Checks a spec and says so.
 ///
 /// # Errors
 /// See [`CheckError`].
 pub fn run(args: &Check) -> Result<(), CheckError> {
-    let source = Source::read(&args.spec, args.modules.as_deref())?;
+    let source = Source::read(&args.spec, args.modules.as_deref())?.on_machine(args.memory);
     let facts = source.facts()?;
     match &args.explain {
         Some(name) => anstream::print!("{}", explain(&facts, name)?),
@@ -310,6 +324,15 @@ caps {
 
     fn plain(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn sizes_of_machines() {
+        assert_eq!(size("512M"), Ok(512 << 20));
+        assert_eq!(size("1G"), Ok(1 << 30));
+        for wrong in ["", "G", "1T", "-1M", "99999999999999G"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

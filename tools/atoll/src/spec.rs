@@ -39,6 +39,7 @@ pub struct Source {
     name: String,
     text: String,
     modules: Option<Vec<Module>>,
+    memory: Option<u64>,
 }
 
 impl Source {
@@ -54,7 +55,13 @@ impl Source {
             name: shown_name(path),
             text,
             modules: modules.map(wasm::inspect_directory).transpose()?,
+            memory: None,
         })
+    }
+
+    /// Compares it with a machine that has so many bytes of memory, too.
+    pub fn on_machine(self, memory: Option<u64>) -> Self {
+        Self { memory, ..self }
     }
 
     /// What the spec describes. What is wrong with it is shown on the terminal.
@@ -64,7 +71,7 @@ impl Source {
     pub fn objects(&self) -> Result<Vec<Object>, SpecError> {
         let options = Options {
             modules: self.modules.as_deref(),
-            ..Options::default()
+            memory: self.memory,
         };
         language::check(&self.name, &self.text, &options)
             .map_err(|report| refuse(&self.path, report))

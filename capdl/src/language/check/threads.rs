@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What must hold for threads.
 
+use std::collections::BTreeMap;
+
 use super::Checker;
 use crate::blob::CapData;
 use crate::language::diagnostic::Diagnostic;
@@ -15,10 +17,23 @@ impl Checker<'_> {
     pub(super) fn threads(&mut self) {
         let mut found = Vec::new();
         let mut fault_endpoints = Vec::new();
+        let mut bound: BTreeMap<usize, &Cap> = BTreeMap::new();
         for (id, object) in self.objects.iter().enumerate() {
             let Kind::Tcb(tcb) = &object.kind else {
                 continue;
             };
+            for cap in object
+                .caps
+                .iter()
+                .filter(|cap| cap.slot == "bound_notification")
+            {
+                match bound.get(&cap.target) {
+                    Some(first) => found.push(self.bound_twice(cap, first)),
+                    None => {
+                        bound.insert(cap.target, cap);
+                    }
+                }
+            }
             found.extend(self.incomplete(object, tcb));
             found.extend(self.ipc_buffer(object, tcb));
             match self.fault_endpoint(object, tcb) {
@@ -35,6 +50,20 @@ impl Checker<'_> {
             if let Kind::Tcb(tcb) = &mut self.objects[id].kind {
                 tcb.fault_ep = Some(address);
             }
+        }
+    }
+
+    /// A notification is bound to one thread.
+    fn bound_twice(&self, cap: &Cap, first: &Cap) -> Diagnostic {
+        let message = format!(
+            "notification `{}` is bound to two threads",
+            self.objects[cap.target].name
+        );
+        let help = "declare one for each";
+        let wrong = Diagnostic::new(cap.span, message, help);
+        match cap.span == first.span {
+            true => wrong,
+            false => wrong.other(first.span, "the first one"),
         }
     }
 
