@@ -178,6 +178,7 @@ fn append(
     let target = spec.object(id).ok_or(Problem::NoObject(id.0))?;
     match target.kind {
         Kind::Frame { .. } if !cap.rights.read => Err(Problem::FrameRights),
+        Kind::Channel { .. } => Err(Problem::ChannelOfTask(target.name)),
         _ => push(spec, grants, holder, (id, target.name), cap),
     }
 }

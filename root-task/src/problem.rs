@@ -124,6 +124,8 @@ pub enum Problem {
     },
     /// A channel has no `memory` capability.
     ChannelWithoutMemory(&'static str),
+    /// A native task is to hold a channel.
+    ChannelOfTask(&'static str),
     /// An object can have one holder only, and has one.
     TakenBy {
         /// The object.
@@ -342,6 +344,10 @@ impl fmt::Display for Problem {
                     "channel `{channel}` has no capability `memory` to an untyped"
                 )
             }
+            Self::ChannelOfTask(channel) => write!(
+                f,
+                "`{channel}` is a channel, which native tasks cannot hold yet; give it a frame and notifications"
+            ),
             Self::TakenBy { target, holder } => {
                 write!(
                     f,

@@ -309,6 +309,15 @@ fn what_the_checker_would_have_refused() {
                 spec.cap(slots, 0, port, "WP");
             },
         ),
+        (
+            "t.cdl:1004: task: link: `link` is a channel, which native tasks cannot hold yet; give it a frame and \
+             notifications",
+            |spec| {
+                let link = spec.object("link", Kind::Channel { bytes: 65536 });
+                let task = spec.object("task", task("native-tests", 4096));
+                spec.cap(task, "link", link, "RW");
+            },
+        ),
         // Slots that there are not.
         (
             "t.cdl:1004: slots: 4: is no slot: there are 0 to 3",

@@ -81,7 +81,7 @@ fn begin(handoff: *const u8, len: usize, ipc_buffer: usize) -> ! {
 
 /// Calls `main` and ends the task with what it returns.
 pub fn run_main<T: End>(main: fn(&Task) -> T, task: &Task) -> ! {
-    let well = main(task).is_well();
+    let well = main(task).ended_well();
     exit(u64::from(!well))
 }
 

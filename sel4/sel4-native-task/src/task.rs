@@ -75,19 +75,19 @@ impl Task {
 /// What the `main` of a task may return.
 pub trait End {
     /// Whether it ended well. What did not is printed.
-    fn is_well(self) -> bool;
+    fn ended_well(self) -> bool;
 }
 
 impl End for () {
-    fn is_well(self) -> bool {
+    fn ended_well(self) -> bool {
         true
     }
 }
 
 impl<T: End, E: core::fmt::Display> End for Result<T, E> {
-    fn is_well(self) -> bool {
+    fn ended_well(self) -> bool {
         match self {
-            Ok(value) => value.is_well(),
+            Ok(value) => value.ended_well(),
             Err(error) => {
                 crate::println!("{error}");
                 false
@@ -97,7 +97,7 @@ impl<T: End, E: core::fmt::Display> End for Result<T, E> {
 }
 
 impl End for core::convert::Infallible {
-    fn is_well(self) -> bool {
+    fn ended_well(self) -> bool {
         match self {}
     }
 }
