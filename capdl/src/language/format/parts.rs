@@ -10,6 +10,9 @@ use crate::language::ast::{
 };
 use crate::language::lexer::TokenKind;
 
+/// Units that are moved to their number.
+const UNITS: [&str; 5] = ["k", "M", "G", "ms", "s"];
+
 impl<'a> Printer<'a> {
     /// `path = kind (params) { covered }`
     pub(super) fn object(&mut self, object: &ObjectDecl, item: &mut Item<'a>) {
@@ -222,8 +225,14 @@ impl<'a> Printer<'a> {
             }
             ParamKind::Quantity(quantity) => {
                 self.token(out);
-                if quantity.unit.is_some() {
-                    self.closing(out);
+                if let Some(unit) = &quantity.unit {
+                    // Other words could go on the number: `0x1 f`.
+                    if !self.source.touches() && !UNITS.contains(&&*unit.value) {
+                        out.space();
+                        self.token(out);
+                    } else {
+                        self.closing(out);
+                    }
                 }
             }
             ParamKind::Named(name, value) => {

@@ -113,6 +113,12 @@ impl<'a> Source<'a> {
         *self.peek() == TokenKind::Punctuation(wanted)
     }
 
+    /// Whether nothing is between the token before and the next one.
+    pub(super) fn touches(&self) -> bool {
+        let before = self.tokens[self.place.at.saturating_sub(1)].span;
+        before.end == self.tokens[self.place.at].span.start
+    }
+
     /// The text of the next token.
     pub(super) fn peek_text(&self) -> &'a str {
         &self.text[self.tokens[self.place.at].span.range()]

