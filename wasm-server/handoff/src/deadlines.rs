@@ -83,7 +83,7 @@ mod tests {
     fn the_timer_is_set_to_the_earliest() {
         let page = Page::new();
         let timer = Cell::new(0);
-        let set = |program, deadline| super::set(&page, program, deadline, |at| timer.set(at));
+        let set = |program, deadline| set(&page, program, deadline, |at| timer.set(at));
         set(0, 50);
         assert_eq!(timer.get(), 50);
         set(1, 40);
