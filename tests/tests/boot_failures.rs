@@ -188,6 +188,9 @@ fn irq(number: u32) -> Kind<'static> {
     }
 }
 
+/// What is wrong with a spec.
+type Change = fn(&mut RawSpec);
+
 /// A spec that is no text: with a task on line 2 that is never to run; the next object is on line 3.
 fn raw(objects: impl FnOnce(&mut RawSpec)) -> RawSpec {
     let mut spec = RawSpec::default();
@@ -212,7 +215,7 @@ fn raw_refused(spec: &RawSpec, programs: &[(&str, &Path)], message: &str) -> Opt
 
 #[test]
 fn what_the_checker_would_have_refused() {
-    let cases: &[(&str, fn(&mut RawSpec))] = &[
+    let cases: &[(&str, Change)] = &[
         // Objects in untypeds.
         (
             "t.cdl:5: more: needs 2^12 bytes of `ut`, which has 0 left",
