@@ -134,11 +134,12 @@ pub fn onlooker(stage: &mut Stage) -> Verdict {
         Error::Denied,
     )?;
     refused(other.take("x"), Error::Denied)?;
-    ensure!(
-        other.state()? == userland::ProcessState::Blocked,
-        "{:?}",
-        other.state()
-    );
+    // It has said that it is there, and is about to sleep.
+    let patience = Instant::now() + Duration::from_secs(10);
+    while other.state()? != userland::ProcessState::Blocked {
+        ensure!(Instant::now() < patience, "{:?}", other.state());
+        stage.rest(Duration::from_millis(1))?;
+    }
     let late = Instant::now() + Duration::from_millis(10);
     refused(other.wait_until(late), Error::TimedOut)?;
     ensure!(

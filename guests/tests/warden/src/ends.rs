@@ -292,12 +292,7 @@ fn onlooker(warden: &mut Warden) -> Verdict {
     actor.until(warden, 1)?;
     actor.process.grant("self", &actor.process, Rights::READ)?;
     actor.until(warden, 2)?;
-    warden.rest(Duration::from_millis(5))?;
-    let state = actor.process.state()?;
-    ensure!(
-        state == ProcessState::Blocked,
-        "it does not wait: {state:?}"
-    );
+    warden.until_blocked(&actor.process)?;
     other.process.revoke()?;
     actor.succeeds()?;
     let ended = userland::handle::notice()?.filter(|notice| notice.event != Event::Granted);

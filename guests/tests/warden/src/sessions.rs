@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use drill::{Fault, Verdict, ensure, refused};
 use userland::{
-    Error, Group, Groups, Limits, ProcessState, Rights,
+    Error, Group, Groups, Limits, Rights,
     handle::{self, Capability as _, Event, Terms, accept},
     introspect,
     process::{Command, Module},
@@ -171,9 +171,7 @@ fn end(warden: &mut Warden) -> Verdict {
     for actor in &actors {
         actor.fails("its session was ended")?;
     }
-    let state = outside.process.state()?;
-    ensure!(state == ProcessState::Blocked, "one outside is {state:?}");
-    Ok(())
+    warden.until_blocked(&outside.process)
 }
 
 /// The number that a provider's region begins with.

@@ -7,7 +7,7 @@ use core::time::Duration;
 use atoll_abi::message::{Kind, SystemInfo};
 use drill::{Fault, Verdict, ensure, line::Line};
 use userland::{
-    Error, Handle, Limits, Pid, Rights,
+    Error, Handle, Limits, Pid, ProcessState, Rights,
     handle::{self, Capability, Event, Notice},
     introspect,
     process::{Command, Module, Process},
@@ -210,6 +210,20 @@ impl Warden {
     pub fn rest(&mut self, time: Duration) -> Verdict {
         self.mailbox
             .wait_until(Instant::now() + time, || None::<()>)?;
+        Ok(())
+    }
+
+    /// Waits until a process sleeps, which it is about to.
+    pub fn until_blocked(&mut self, process: &Process) -> Verdict {
+        let patience = Instant::now() + PATIENCE;
+        while process.state()? != ProcessState::Blocked {
+            ensure!(
+                Instant::now() < patience,
+                "it does not wait: {:?}",
+                process.state()
+            );
+            self.rest(Duration::from_millis(1))?;
+        }
         Ok(())
     }
 
