@@ -335,4 +335,4 @@ system-tests: $(ATOLL) $(PROGRAM_FILES) $(TEST_FILES) $(TEST_GUEST_FILES) $(ARCH
 	$(call say,all variants of the kernel)
 	@$(MAKE) -C sel4/kernel OUT=$(BUILD)/kernel all
 	$(call say,system tests)
-	@$(TESTER) $(CARGO) test --profile tool -p system-tests
+	@$(TESTER) $(CARGO) test --profile tool -p system-tests --no-fail-fast

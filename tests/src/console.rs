@@ -120,7 +120,9 @@ impl Console {
             if state.ended {
                 return Err(WaitError::Ended);
             }
-            let mut lines = state.text.lines();
+            // A line counts when all of it is there: it may be what is looked for.
+            let whole = state.text.rfind('\n').map_or("", |end| &state.text[..end]);
+            let mut lines = whole.lines();
             if lines.any(|line| line.starts_with(SERVER) && line.contains(IDLE)) {
                 return Err(WaitError::Idle);
             }
