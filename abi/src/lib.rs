@@ -12,12 +12,14 @@
 extern crate alloc;
 
 pub mod channel;
+pub mod console;
 pub mod describe;
 mod error;
 #[cfg(feature = "alloc")]
 pub mod fs;
 mod group;
 pub mod hostcall;
+pub mod init;
 pub mod mailbox;
 pub mod message;
 pub mod net;
