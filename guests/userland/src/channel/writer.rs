@@ -358,10 +358,14 @@ impl WriteEnd {
     fn compete(&mut self, len: u32) -> Result<(), WriteError> {
         let result = self.try_tail(len);
         if result.is_err() {
-            let slot = self.link.view.writers.at(self.slot);
-            slot.cursor.store(0, SeqCst);
-            // A reader may have waited for what this one was about to take.
-            self.link.wake(Side::Readers);
+            let cursor = &self.link.view.writers.at(self.slot).cursor;
+            // Who took nothing up has nobody wait. If that rang too, two writers that find no room would wake each
+            // other for ever: every guest of a channel hears both bells.
+            if cursor.load(Relaxed) != 0 {
+                cursor.store(0, SeqCst);
+                // A reader may have waited for what this one was about to take.
+                self.link.wake(Side::Readers);
+            }
         }
         result
     }

@@ -356,6 +356,22 @@ fn nobody_is_rung_who_does_not_sleep() {
         while take(&mut reader).unwrap().is_some() {}
         assert_eq!(place.world.rings(), [before[0] + 1, before[1] + 1]);
     }
+    // Nor for somebody who finds no room: the next to look would do the same.
+    let (place, _) = Place::with(&MANY);
+    let mut reader = place.reader(2);
+    let mut first = place.writer(1);
+    let mut second = place.writer(3);
+    let unfinished = first.try_reserve(1).unwrap();
+    while second.try_send(&[2]).is_ok() {}
+    assert_eq!(take(&mut reader), Ok(None));
+    reader.arm();
+    let before = place.world.rings();
+    for _ in 0..3 {
+        assert_eq!(second.try_send(&[2]), Err(WriteError::Full));
+    }
+    assert_eq!(place.world.rings(), before);
+    unfinished.commit();
+    assert_eq!(place.world.rings()[0], before[0] + 1);
     // One that cannot say that it sleeps is rung always.
     let (place, link) = Place::with(&MANY.taps());
     let mut tap = ReadEnd::without_slot(&link);
