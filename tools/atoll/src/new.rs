@@ -156,9 +156,6 @@ pub fn run(args: &New) -> Result<(), NewError> {
         );
     }
     println!();
-    println!(
-        "For `make test`, guests/wasm-check/tests/built.rs lists every guest with what it calls."
-    );
     println!("docs/tutorial.md goes on from here.");
     Ok(())
 }
