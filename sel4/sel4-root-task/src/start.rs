@@ -118,6 +118,13 @@ extern "C" fn start(bootinfo: *const BootInfo, tls: *mut u8) -> ! {
     // SAFETY: `_start` left `tls_size` bytes from `tls` on to nobody else: the aligned block fits. The
     // first thread runs for ever, and no thread-local variable has been used.
     unsafe { sel4_tls::set_thread_pointer(image.initialize(block)) };
+    begin(bootinfo)
+}
+
+/// Has thread-local variables. Apart, because the compiler takes the thread pointer for a constant: inlined, it may
+/// be read before it is set.
+#[inline(never)]
+fn begin(bootinfo: *const BootInfo) -> ! {
     // SAFETY: The kernel's contract for the first thread: x0 is the boot information, in a page of its
     // own that it never touches again.
     let bootinfo = unsafe { BootInfoPtr::new(bootinfo) };

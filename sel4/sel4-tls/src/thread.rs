@@ -19,7 +19,8 @@ pub fn thread_pointer() -> usize {
 ///
 /// # Safety
 /// `pointer` is that function's result for a block that no other thread uses. No thread-local variable
-/// may be borrowed across the call.
+/// may be borrowed across the call, nor used by the function that calls this: the compiler takes the thread pointer
+/// for a constant, and may read it before.
 #[inline]
 pub unsafe fn set_thread_pointer(pointer: usize) {
     // SAFETY: The caller's promise. The assembler block is not `nomem`, so no access to a thread-local

@@ -85,6 +85,13 @@ extern "C" fn start(handoff: usize, len: usize, ipc_buffer: usize) -> ! {
     let tls = &raw mut lock_api::MutexGuard::leak(FIRST_TLS.lock()).0;
     // SAFETY: only this thread takes the block, once, and no thread-local variable was touched yet.
     unsafe { set_thread_pointer(thread_storage(tls.cast())) };
+    begin(handoff, len, ipc_buffer)
+}
+
+/// Has thread-local variables. Apart, because the compiler takes the thread pointer for a constant: inlined, it may
+/// be read before it is set.
+#[inline(never)]
+fn begin(handoff: usize, len: usize, ipc_buffer: usize) -> ! {
     // SAFETY: the root task's promise: this is the first thread's buffer, and nobody else's.
     sel4::set_ipc_buffer(unsafe {
         &mut *ptr::with_exposed_provenance_mut::<IpcBuffer>(ipc_buffer)
