@@ -14,10 +14,10 @@ use system_tests::spec;
 /// What gdb prints when it carries out these commands, and what the machine does.
 fn gdb(commands: &[&str]) -> (String, String) {
     let scratch = Scratch::new();
-    let image = scratch.path("default.elf");
+    let image = scratch.path("isolation.elf");
     let log = scratch.path("serial.log");
     let build = Build::from_env();
-    build.image(Kernel::Release, &spec::default_path(), &image);
+    build.image(Kernel::Release, &spec::demo_path("isolation"), &image);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/gdb/atoll.py");
     // A run that is counted is always the same.
     let flags = format!("--icount --timeout {SECONDS}");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The default system on other machines and kernels.
+//! The system on other machines and kernels.
 #![forbid(unsafe_code)]
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -14,27 +15,36 @@ use system_tests::machine::{Config, LIMIT, Machine, SECONDS};
 use system_tests::scratch::Scratch;
 use system_tests::spec;
 
-/// Boots and waits until the web is served, ping and pong talk, one of the others has been ended by a trap, and
-/// one by its deadline.
+/// Boots the default system, and the one of the guests that misbehave: the web is served, ping and pong talk, one of
+/// the others is ended by a trap, and one by its deadline.
 #[track_caller]
-fn works_on(kernel: Kernel, config: Config) {
-    let scratch = Scratch::new();
-    let image = scratch.path("default.elf");
-    Build::from_env().image(kernel, &spec::default_path(), &image);
-    let machine = Machine::boot(&image, config).expect("QEMU");
-    machine.expect("ping: * of 10000 round trips", SECONDS);
-    machine.expect(
-        "oob: error: failed: trap: out of bounds memory access",
-        SECONDS,
+fn works_on(kernel: Kernel, config: &Config) {
+    let all = |spec: &Path, lines: &[&str]| {
+        let scratch = Scratch::new();
+        let image = scratch.path("image.elf");
+        Build::from_env().image(kernel, spec, &image);
+        let machine = Machine::boot(&image, config.clone()).expect("QEMU");
+        for line in lines {
+            machine.expect(line, SECONDS);
+        }
+        let text = machine.end();
+        assert!(!text.to_lowercase().contains("panic"), "{text}");
+    };
+    all(
+        &spec::default_path(),
+        &[
+            "http: serving at *:80",
+            "feeder: the generator was fed 64 bytes of a device",
+        ],
     );
-    machine.expect("spin: error: failed: ended", SECONDS);
-    machine.expect("http: serving at *:80", SECONDS);
-    machine.expect(
-        "feeder: the generator was fed 64 bytes of a device",
-        SECONDS,
+    all(
+        &spec::demo_path("isolation"),
+        &[
+            "ping: * of 10000 round trips",
+            "oob: error: failed: trap: out of bounds memory access",
+            "spin: error: failed: ended",
+        ],
     );
-    let text = machine.end();
-    assert!(!text.to_lowercase().contains("panic"), "{text}");
 }
 
 macro_rules! machines {
@@ -43,7 +53,7 @@ macro_rules! machines {
         fn $name() {
             let scratch = Scratch::new();
             let devices = spec::default_devices(&scratch);
-            works_on(Kernel::$kernel, Config { cpu: $cpu, memory: $memory, devices, ..Config::default() });
+            works_on(Kernel::$kernel, &Config { cpu: $cpu, memory: $memory, devices, ..Config::default() });
         }
     )*};
 }
@@ -62,8 +72,8 @@ machines! {
 #[test]
 fn guests_sleep_in_real_time() {
     let scratch = Scratch::new();
-    let image = scratch.path("default.elf");
-    Build::from_env().image(Kernel::Release, &spec::default_path(), &image);
+    let image = scratch.path("isolation.elf");
+    Build::from_env().image(Kernel::Release, &spec::demo_path("isolation"), &image);
     let machine = Machine::boot(&image, Config::default()).expect("QEMU");
     let finished = machine.expect("ping: 10000 round trips, checksum ok", SECONDS);
     let served = machine.expect(
@@ -81,8 +91,8 @@ fn guests_sleep_in_real_time() {
 #[test]
 fn counted_runs_are_the_same() {
     let scratch = Scratch::new();
-    let image = scratch.path("default.elf");
-    Build::from_env().image(Kernel::Release, &spec::default_path(), &image);
+    let image = scratch.path("isolation.elf");
+    Build::from_env().image(Kernel::Release, &spec::demo_path("isolation"), &image);
     let run = || {
         let config = Config {
             counted: true,
@@ -101,9 +111,9 @@ fn counted_runs_are_the_same() {
 #[test]
 fn the_host_tool_runs_an_image_until_its_user_leaves() {
     let scratch = Scratch::new();
-    let image = scratch.path("default.elf");
+    let image = scratch.path("isolation.elf");
     let build = Build::from_env();
-    build.image(Kernel::Release, &spec::default_path(), &image);
+    build.image(Kernel::Release, &spec::demo_path("isolation"), &image);
     let mut tool = Command::new(&build.atoll)
         .args(["run", "--icount", "--memory", "256M"])
         // Ends the machine if this test does not.
@@ -140,9 +150,9 @@ fn the_host_tool_runs_an_image_until_its_user_leaves() {
 #[test]
 fn the_host_tool_ends_a_machine_when_its_time_is_up() {
     let scratch = Scratch::new();
-    let image = scratch.path("default.elf");
+    let image = scratch.path("isolation.elf");
     let build = Build::from_env();
-    build.image(Kernel::Release, &spec::default_path(), &image);
+    build.image(Kernel::Release, &spec::demo_path("isolation"), &image);
     let image = image.display().to_string();
     let output = build.atoll(["run", &image, "--timeout", "1"]);
     assert_eq!(output.status.code(), Some(124), "{output:?}");

@@ -17,12 +17,12 @@ use wasm_archive::{Archive, Writer};
 /// What wasmtime has in a module behind its version: what it was compiled for, with the length of that.
 const TARGET: &[u8] = b"\x14aarch64-unknown-none";
 
-/// The default system's image, and where in it the archive begins.
+/// A system's image, and where in it the archive begins.
 #[track_caller]
 fn image_with_archive(scratch: &Scratch) -> (PathBuf, Vec<u8>, usize) {
     let build = Build::from_env();
     let path = scratch.path("image.elf");
-    build.image(Kernel::Release, &spec::default_path(), &path);
+    build.image(Kernel::Release, &spec::demo_path("isolation"), &path);
     let image = fs::read(&path).expect("the image");
     let archive = fs::read(&build.archive).expect("the archive");
     let places: Vec<_> = image
@@ -136,7 +136,7 @@ fn a_module_of_another_compiler_is_not_loaded() {
         .map(|byte| format!("{byte:02x}"))
         .concat();
     let parts = Parts {
-        spec: &spec::default_path(),
+        spec: &spec::demo_path("isolation"),
         archive: &scratch.write("archive.bin", archive.finish(&key).expect("an archive")),
         server: &build.server(),
         imports_known: true,
@@ -208,7 +208,7 @@ fn a_module_that_imports_what_was_not_granted_does_not_start() {
     let build = Build::from_env();
     let scratch = Scratch::new();
     // Without the wasm files the tool does not know what guests import.
-    let text = SpecText::default_system().replace(
+    let text = SpecText::of_demo("isolation").replace(
         "oob     { memory: ut_oob  log }",
         "oob     { memory: ut_oob }",
     );
@@ -248,7 +248,7 @@ fn a_server_with_writable_code_is_not_loaded() {
     let server = scratch.write("wasm-server", elf);
     let image = scratch.path("image.elf");
     let parts = Parts {
-        spec: &spec::default_path(),
+        spec: &spec::demo_path("isolation"),
         archive: &build.archive,
         server: &server,
         imports_known: true,

@@ -20,7 +20,6 @@ fn boot(spec: &SpecText) -> Machine {
     Build::from_env().image(Kernel::Release, &spec, &image);
     let config = Config {
         counted: true,
-        devices: spec::default_devices(&scratch),
         ..Config::default()
     };
     let machine = Machine::boot(&image, config).expect("QEMU");
@@ -35,24 +34,24 @@ fn time_of(line: &str) -> Duration {
 
 #[test]
 fn arguments_reach_the_guest() {
-    let spec = SpecText::default_system().replace("rounds=10000", "rounds=321");
+    let spec = SpecText::of_demo("isolation").replace("rounds=10000", "rounds=321");
     boot(&spec).expect("ping: 321 round trips, checksum ok", SECONDS);
 }
 
 #[test]
 fn priorities_are_the_specs() {
     // The system as it is: ping and pong do not wait for the spinner.
-    let machine = boot(&SpecText::default_system());
+    let machine = boot(&SpecText::of_demo("isolation"));
     let talk = machine.expect("ping: pong has attached", SECONDS);
     let ended = machine.expect("spin: error: failed: ended", SECONDS);
     assert!(time_of(&talk) < time_of(&ended), "{}", machine.text());
     drop(machine);
 
     // Above them, it has the processor to itself until its deadline.
-    let default = SpecText::default_system();
+    let default = SpecText::of_demo("isolation");
     let (_, spin) = default.line_with("module: \"spin\"");
     let above = spin.replace("prio: 90", "prio: 150");
-    let machine = boot(&SpecText::default_system().replace(spin, &above));
+    let machine = boot(&SpecText::of_demo("isolation").replace(spin, &above));
     let ended = machine.expect("spin: error: failed: ended", SECONDS);
     let talk = machine.expect("ping: pong has attached", SECONDS);
     assert!(time_of(&talk) > time_of(&ended), "{}", machine.text());
@@ -61,7 +60,8 @@ fn priorities_are_the_specs() {
 #[test]
 fn a_server_that_faults_is_reported_and_started_again_a_few_times() {
     // Too little memory for what the server needs before it has any guest.
-    let spec = SpecText::default_system().replace("pool   = ut (24 bits)", "pool   = ut (14 bits)");
+    let spec =
+        SpecText::of_demo("isolation").replace("pool   = ut (24 bits)", "pool   = ut (14 bits)");
     let (line, _) = spec.line_with("wasm_server");
     let machine = boot(&spec);
     machine.expect(
@@ -76,7 +76,7 @@ fn a_server_that_faults_is_reported_and_started_again_a_few_times() {
 
 #[test]
 fn only_the_guests_of_the_spec_start() {
-    let mut spec = SpecText::default_system();
+    let mut spec = SpecText::of_demo("isolation");
     for guest in ["oob", "divide", "recurse", "trap"] {
         spec = spec
             .without_lines(&format!("ut_{guest} "))
@@ -94,22 +94,18 @@ fn only_the_guests_of_the_spec_start() {
     machine.expect("ping: 10000 round trips, checksum ok", SECONDS);
     machine.expect("spin: error: failed: ended", SECONDS);
     machine.expect("again: error: failed: ended", SECONDS);
-    machine.expect("http: serving at ", SECONDS);
-    machine.expect("feeder: ", SECONDS);
     let text = machine.end();
     let mut guests: Vec<_> = entries(&text).map(|entry| entry.guest).collect();
     guests.sort_unstable();
     guests.dedup();
-    let expected = [
-        "again", "feeder", "fs", "http", "net", "ping", "pong", "spin",
-    ];
+    let expected = ["again", "ping", "pong", "spin"];
     assert_eq!(guests, expected, "{text}");
 }
 
 #[test]
 fn a_guest_with_too_little_memory_does_not_start_and_the_others_do() {
-    let spec =
-        SpecText::default_system().replace("ut_oob    = ut (20 bits)", "ut_oob    = ut (17 bits)");
+    let spec = SpecText::of_demo("isolation")
+        .replace("ut_oob    = ut (20 bits)", "ut_oob    = ut (17 bits)");
     let machine = boot(&spec);
     machine.expect(
         "oob: error: failed: did not start (changed.cdl:*): its memory budget does not cover ",
@@ -121,7 +117,7 @@ fn a_guest_with_too_little_memory_does_not_start_and_the_others_do() {
 #[test]
 fn deadlines_are_the_specs() {
     for milliseconds in [100, 300, 1500] {
-        let spec = SpecText::default_system()
+        let spec = SpecText::of_demo("isolation")
             .replace("deadline: 300ms", &format!("deadline: {milliseconds}ms"));
         let machine = boot(&spec);
         let ended = time_of(&machine.expect("spin: error: failed: ended", SECONDS));
@@ -139,7 +135,7 @@ fn deadlines_are_the_specs() {
 #[test]
 fn a_guest_whose_deadline_is_over_before_it_runs_is_ended_all_the_same() {
     // Ping and pong have the processor until then.
-    let spec = SpecText::default_system().replace("deadline: 300ms", "deadline: 1ms");
+    let spec = SpecText::of_demo("isolation").replace("deadline: 300ms", "deadline: 1ms");
     let machine = boot(&spec);
     machine.expect("spin: error: failed: ended", SECONDS);
     let text = machine.end();
@@ -207,7 +203,7 @@ fn a_wrong_spec_stops_the_build_and_is_explained() {
     for mistake in MISTAKES {
         let to = mistake.to;
         let scratch = Scratch::new();
-        let text = SpecText::default_system().replace(mistake.from, to);
+        let text = SpecText::of_demo("isolation").replace(mistake.from, to);
         let spec = scratch.write("wrong.cdl", &text);
         let image = scratch.path("wrong.elf");
         let parts = Parts {

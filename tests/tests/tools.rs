@@ -19,14 +19,14 @@ fn a_crash_is_symbolized() {
     let build = Build::from_env();
     // Too little memory for what the server needs before it has any guest; then some guests that trap.
     let crash =
-        SpecText::default_system().replace("pool   = ut (24 bits)", "pool   = ut (14 bits)");
+        SpecText::of_demo("isolation").replace("pool   = ut (24 bits)", "pool   = ut (14 bits)");
     let path = scratch.write("crash.cdl", &crash);
     let image = scratch.path("crash.elf");
     build.image(Kernel::Release, &path, &image);
     let machine = Machine::boot(&image, Config::default()).expect("QEMU");
     machine.expect("root task: server `server` starts again (1 of 5)", SECONDS);
     let mut log = machine.end();
-    build.image(Kernel::Release, &spec::default_path(), &image);
+    build.image(Kernel::Release, &spec::demo_path("isolation"), &image);
     let machine = Machine::boot(&image, Config::default()).expect("QEMU");
     machine.expect("oob:     at out-of-bounds!_start*", SECONDS);
     log += &machine.end();
