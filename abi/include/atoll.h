@@ -474,6 +474,8 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
  *    wakes: varint. Ids that were put into its mailbox.
  *    modules: varint. Modules that it has loaded, those included that it has closed and that
  *        still run.
+ *    runnable: varint. Nanoseconds that its thread was ready to run: ran, or waited for its
+ *        turn. It did not use the processor for longer.
  */
 
 /*
@@ -583,6 +585,30 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
  *    rights: varint (Rights). What it allows.
  *    resource: varint. Number of what it designates; the same for all who hold it.
  *    name: varint length up to 32, UTF-8. The name it was given under, or empty.
+ *    by: byte 0, or byte 1 and varint (Pid). The process that gave it, if one did.
+ *    bytes: varint. Bytes of a region; 0 of all else.
+ */
+
+/*
+ * struct FillRequest: Asks how full the channels in a region are.
+ *    pid: varint (Pid). Who holds the region.
+ *    handle: varint (Handle). Its handle for it.
+ */
+
+/*
+ * struct ChannelFill: How full a channel is, as the words say that its ends keep in the region.
+ *    frames: varint. Frames that the slowest strong reader has not released.
+ *    bytes: varint. Bytes that they take.
+ *    most_frames: varint. Frames that there is room for.
+ *    most_bytes: varint. Bytes that there is room for.
+ *    writers: varint. Writers.
+ *    readers: varint. Readers.
+ */
+
+/*
+ * struct Fills: How full the channels in a region are: none, one, or the two that lie in its
+ * halves.
+ *    channels: varint count up to 2, each ChannelFill. In the order of their places.
  */
 
 /*
@@ -1011,6 +1037,13 @@ int64_t atoll_introspect_process(const void *request, uint32_t len, void *reply)
  */
 ATOLL_IMPORT("atoll::introspect", "holdings")
 int64_t atoll_introspect_holdings(const void *request, uint32_t len, void *reply);
+
+/**
+ * How full the channels are in a region that a process holds, without a look at what is in them.
+ * Request: FillRequest. Reply: Fills.
+ */
+ATOLL_IMPORT("atoll::introspect", "fill")
+int64_t atoll_introspect_fill(const void *request, uint32_t len, void *reply);
 
 /** What the server uses. Request: nothing. Reply: SystemInfo. */
 ATOLL_IMPORT("atoll::introspect", "system")

@@ -259,6 +259,8 @@ messages! {
         wakes: u64,
         /// Modules that it has loaded, those included that it has closed and that still run.
         modules: u32,
+        /// Nanoseconds that its thread was ready to run: ran, or waited for its turn. It did not use the processor for longer.
+        runnable: u64,
     }
 
     /// What there is to know of a process.
@@ -417,6 +419,40 @@ messages! {
         resource: u32,
         /// The name it was given under, or empty.
         name: Name,
+        /// The process that gave it, if one did.
+        by: Option<Pid>,
+        /// Bytes of a region; 0 of all else.
+        bytes: u32,
+    }
+
+    /// Asks how full the channels in a region are.
+    struct FillRequest {
+        /// Who holds the region.
+        pid: Pid,
+        /// Its handle for it.
+        handle: Handle,
+    }
+
+    /// How full a channel is, as the words say that its ends keep in the region.
+    struct ChannelFill {
+        /// Frames that the slowest strong reader has not released.
+        frames: u32,
+        /// Bytes that they take.
+        bytes: u32,
+        /// Frames that there is room for.
+        most_frames: u32,
+        /// Bytes that there is room for.
+        most_bytes: u32,
+        /// Writers.
+        writers: u32,
+        /// Readers.
+        readers: u32,
+    }
+
+    /// How full the channels in a region are: none, one, or the two that lie in its halves.
+    struct Fills {
+        /// In the order of their places.
+        channels: Vec<ChannelFill, 2>,
     }
 
     /// A page of what a process holds; an empty one is the end.
@@ -458,6 +494,7 @@ impl Usage {
         tokens: 0,
         wakes: 0,
         modules: 0,
+        runnable: 0,
     };
 }
 

@@ -200,6 +200,8 @@ macro_rules! for_each_hostcall {
                     fn process(Pid) -> ProcessInfo;
                     /// What a process holds, behind the handle that it names.
                     fn holdings(HoldingsRequest) -> Holdings;
+                    /// How full the channels are in a region that a process holds, without a look at what is in them.
+                    fn fill(FillRequest) -> Fills;
                     /// What the server uses.
                     fn system(()) -> SystemInfo;
                 }

@@ -77,6 +77,8 @@ fn the_longest_messages_fit() {
             rights: Rights::ALL,
             resource: most,
             name: name(),
+            by: Some(Pid(most)),
+            bytes: most,
         }),
     };
     assert!(len(&holdings) <= MAX_REPLY as usize);
@@ -110,6 +112,7 @@ fn the_longest_messages_fit() {
             tokens: most,
             wakes: u64::MAX,
             modules: most,
+            runnable: u64::MAX,
         },
     };
     assert!(len(&info) <= MAX_REPLY as usize);

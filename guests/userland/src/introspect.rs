@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What `ps`, `top` and benchmarks need. Needs the grant `introspect`. See the example of [`processes`].
 
-pub use atoll_abi::message::{Echo, Holding, Kind, SystemInfo, Text};
-use atoll_abi::{Error, Handle, Pid, message::HoldingsRequest};
+pub use atoll_abi::message::{ChannelFill, Echo, Holding, Kind, SystemInfo, Text};
+use atoll_abi::{
+    Error, Handle, Pid,
+    message::{FillRequest, HoldingsRequest},
+};
 
 use crate::{
     list,
@@ -138,6 +141,33 @@ pub fn holdings(pid: Pid) -> impl Iterator<Item = Result<Holding, Error>> {
             calls::introspect::holdings(&HoldingsRequest { pid, after }).map(|page| page.holdings)
         },
     )
+}
+
+/// How full the channels are in a region that a process holds: none if there is no channel, two if they lie in its
+/// halves, as those of a connection do. What is in them is not shown. The guests that share the region write the words
+/// that this is taken from.
+///
+/// ```no_run
+/// use userland::{Error, Pid, info, introspect::{self, Kind}};
+///
+/// fn channels(pid: Pid) -> Result<(), Error> {
+///     for holding in introspect::holdings(pid) {
+///         let holding = holding?;
+///         if holding.kind == Kind::Region {
+///             for fill in introspect::fill(pid, holding.handle)? {
+///                 info!("{}: {} of {} bytes", holding.name, fill.bytes, fill.most_bytes);
+///             }
+///         }
+///     }
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+/// [`Error::NotFound`] if there is no such process, [`Error::BadHandle`], [`Error::Revoked`], [`Error::WrongKind`].
+pub fn fill(pid: Pid, handle: Handle) -> Result<impl Iterator<Item = ChannelFill>, Error> {
+    let fills = calls::introspect::fill(&FillRequest { pid, handle })?;
+    Ok(fills.channels.into_iter())
 }
 
 /// What the server uses.

@@ -303,6 +303,8 @@ impl<P: Platform> Guest<P> {
                 rights: holding.grant.rights,
                 resource: holding.grant.number,
                 name: holding.name.clone(),
+                by: holding.by,
+                bytes: (holding.grant.resource.region()).map_or(0, |region| region.bytes),
             };
             if holding.grant.lost().is_none() && page.holdings.push(entry).is_err() {
                 break;

@@ -8,7 +8,10 @@ use atoll_abi::{
     Error, Group, Groups, Handle, Pid, Rights, TASK_STOP,
     message::{Event, Name, Usage},
 };
-use wasm_state::mailbox::{Mail, Mailbox, Ring};
+use wasm_state::{
+    mailbox::{Mail, Mailbox, Ring},
+    stopwatch::Stopwatch,
+};
 use wasmtime::{Engine, Store, UpdateDeadline, WasmBacktrace};
 
 use crate::{
@@ -145,6 +148,8 @@ pub struct Guest<P: Platform> {
     ending: AtomicU32,
     /// It sleeps for something else than wakes.
     sleeps: AtomicBool,
+    /// How long its thread was ready to run.
+    busy: Stopwatch,
     pub(crate) alarms: Lock<P, OwnAlarms>,
     /// The devices that it drives, and those of them whose interrupts it waits for, a bit each.
     pub(crate) devices: Lock<P, Devices<P>>,
@@ -181,6 +186,7 @@ impl<P: Platform> Guest<P> {
             notice_task: Lock::<P, _>::new(None),
             ending: AtomicU32::new(0),
             sleeps: AtomicBool::new(false),
+            busy: Stopwatch::new(),
             alarms: Lock::<P, _>::new(OwnAlarms::default()),
             devices: Lock::<P, _>::new(Devices::<P>::new()),
             interrupts: AtomicU32::new(0),
@@ -226,6 +232,7 @@ impl<P: Platform> Guest<P> {
     }
 
     fn execute(self: &Arc<Self>, life: &mut Life<P>) -> wasmtime::Result<()> {
+        self.busy.go_on(self.server.platform.ticks());
         let result = self.execute_in(life);
         life.end();
         result
@@ -439,7 +446,10 @@ impl<P: Platform> Guest<P> {
         let pending = self.mailbox.wait(ring, || {
             let sleep = keep_waiting()?;
             if sleep {
-                self.note_interrupts(others.wake_and_park(&self.home));
+                self.busy.pause(self.server.platform.ticks());
+                let interrupts = others.wake_and_park(&self.home);
+                self.busy.go_on(self.server.platform.ticks());
+                self.note_interrupts(interrupts);
             }
             Ok(sleep)
         });
@@ -450,7 +460,9 @@ impl<P: Platform> Guest<P> {
     /// Sleeps until woken, or without cause. Only on the guest's own thread.
     pub(crate) fn sleep(&self) {
         self.sleeps.store(true, Ordering::Relaxed);
+        self.busy.pause(self.server.platform.ticks());
         let interrupts = self.home.park();
+        self.busy.go_on(self.server.platform.ticks());
         self.sleeps.store(false, Ordering::Relaxed);
         self.note_interrupts(interrupts);
     }
@@ -474,6 +486,7 @@ impl<P: Platform> Guest<P> {
     }
 
     pub(crate) fn usage(&self) -> Usage {
+        let platform = &self.server.platform;
         let memory = self.home.memory_usage();
         let load = |counter: &AtomicU32| counter.load(Ordering::Relaxed);
         Usage {
@@ -488,6 +501,7 @@ impl<P: Platform> Guest<P> {
             tokens: load(&self.counters.tokens),
             wakes: self.mailbox.puts(),
             modules: self.modules(),
+            runnable: platform.nanoseconds(self.busy.ticks(|| platform.ticks())),
         }
     }
 }

@@ -8,9 +8,9 @@ use atoll_abi::{
     Error, Group, Groups, Handle, Level, Pid, ProcessState, Rights, TimerId,
     hostcall::Wire,
     message::{
-        Echo, EntropySource, Events, EventsRequest, GrantRequest, HandleInfo, Holdings,
-        HoldingsRequest, ModuleInfo, Notice, ProcessInfo, ProcessList, Report, SessionInfo,
-        SessionRequest, ShareRequest, StartRequest, SystemInfo, TakeRequest, Token,
+        Echo, EntropySource, Events, EventsRequest, FillRequest, Fills, GrantRequest, HandleInfo,
+        Holdings, HoldingsRequest, ModuleInfo, Notice, ProcessInfo, ProcessList, Report,
+        SessionInfo, SessionRequest, ShareRequest, StartRequest, SystemInfo, TakeRequest, Token,
     },
     to_wire,
 };

@@ -259,6 +259,10 @@ pub trait Platform: Send + Sync + Sized + 'static {
     fn program(&self) -> Program;
     /// Nanoseconds since the machine was switched on.
     fn now(&self) -> u64;
+    /// As [`Platform::now`], in the unit of the machine's clock: a look costs no division.
+    fn ticks(&self) -> u64;
+    /// So many of them in nanoseconds.
+    fn nanoseconds(&self, ticks: u64) -> u64;
     /// The cycle counter.
     fn cycles(&self) -> u64;
     /// Instructions that were executed since the first call, modulo 2^32, time in which the processor slept not

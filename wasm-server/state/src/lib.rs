@@ -25,6 +25,7 @@ extern crate std;
 
 pub mod alarm;
 pub mod dependents;
+pub mod fill;
 pub mod holders;
 pub mod ledger;
 pub mod mailbox;
@@ -32,6 +33,7 @@ pub mod mailbox;
 mod models;
 mod queue;
 pub mod registry;
+pub mod stopwatch;
 
 /// The models' atomics in a model, else the processor's.
 mod atomic {

@@ -8,9 +8,9 @@ use atoll_abi::{
     from_wire,
     hostcall::Wire,
     message::{
-        Echo, EntropySource, Events, EventsRequest, GrantRequest, HandleInfo, Holdings,
-        HoldingsRequest, ModuleInfo, Notice, ProcessInfo, ProcessList, Report, SessionInfo,
-        SessionRequest, ShareRequest, StartRequest, SystemInfo, TakeRequest, Token,
+        Echo, EntropySource, Events, EventsRequest, FillRequest, Fills, GrantRequest, HandleInfo,
+        Holdings, HoldingsRequest, ModuleInfo, Notice, ProcessInfo, ProcessList, Report,
+        SessionInfo, SessionRequest, ShareRequest, StartRequest, SystemInfo, TakeRequest, Token,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};

@@ -3,8 +3,12 @@
 
 use atoll_abi::{
     Pid,
-    message::{Echo, Holdings, HoldingsRequest, ProcessInfo, ProcessList, SystemInfo},
+    message::{
+        ChannelFill, Echo, FillRequest, Fills, Holdings, HoldingsRequest, ProcessInfo, ProcessList,
+        SystemInfo,
+    },
 };
+use wasm_state::fill::fill_at;
 use wasmtime::Caller;
 
 use super::{Answer, me};
@@ -48,6 +52,41 @@ pub(crate) fn holdings<P: Platform>(
 ) -> Answer<Holdings> {
     let guest = me(caller).server.guest(request.pid)?;
     Ok(guest.holdings(request.after))
+}
+
+pub(crate) fn fill<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    request: FillRequest,
+) -> Answer<Fills> {
+    let server = &me(caller).server;
+    let grant = server.guest(request.pid)?.grant(request.handle)?;
+    let region = grant.resource.region()?;
+    let look = |offset| {
+        fill_at(offset, region.bytes, |at, out| {
+            let copied = region.copy(|frames| server.platform.read_region(frames, at, out));
+            copied.ok()
+        })
+    };
+    let mut channels = heapless::Vec::new();
+    if let Some((first, end)) = look(0) {
+        let half = (region.bytes / 2) & !63;
+        let second = (end <= half).then(|| look(half)).flatten();
+        // There is room for both.
+        channels.extend(
+            [Some(first), second.map(|(fill, _)| fill)]
+                .into_iter()
+                .flatten()
+                .map(|fill| ChannelFill {
+                    frames: fill.frames,
+                    bytes: fill.bytes,
+                    most_frames: fill.most_frames,
+                    most_bytes: fill.most_bytes,
+                    writers: fill.writers,
+                    readers: fill.readers,
+                }),
+        );
+    }
+    Ok(Fills { channels })
 }
 
 pub(crate) fn system<P: Platform>(

@@ -108,6 +108,14 @@ impl Platform for Host {
         self.clock.now()
     }
 
+    fn ticks(&self) -> u64 {
+        self.clock.now()
+    }
+
+    fn nanoseconds(&self, ticks: u64) -> u64 {
+        ticks
+    }
+
     fn cycles(&self) -> u64 {
         self.clock.now()
     }

@@ -211,6 +211,15 @@ impl Platform for Sel4 {
         clock::now()
     }
 
+    #[inline]
+    fn ticks(&self) -> u64 {
+        clock::ticks()
+    }
+
+    fn nanoseconds(&self, ticks: u64) -> u64 {
+        clock::nanoseconds(ticks)
+    }
+
     fn cycles(&self) -> u64 {
         clock::cycles()
     }
