@@ -242,6 +242,8 @@ enum atoll_group {
     ATOLL_GROUP_ENTROPY_SOURCE = 8192,
     /** The calls of atoll::module. */
     ATOLL_GROUP_MODULES = 16384,
+    /** The calls of atoll::logs. */
+    ATOLL_GROUP_LOGS = 32768,
 };
 
 /** Where a process is in its life. */
@@ -276,6 +278,8 @@ enum atoll_kind {
     ATOLL_KIND_DEVICE = 4,
     /** A loaded module. */
     ATOLL_KIND_MODULE = 5,
+    /** A device that is registers and an interrupt, without queues. */
+    ATOLL_KIND_REGISTERS = 6,
 };
 
 /** What happened to a handle. */
@@ -614,6 +618,27 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
 /*
  * struct Holdings: A page of what a process holds; an empty one is the end.
  *    holdings: varint count up to 16, each Holding. In the order of the table.
+ */
+
+/*
+ * struct LogEntry: An entry of the log: a line, or a part of one.
+ *    number: varint. Its number. The first is 1; each is one more than that of the entry
+ *        before.
+ *    time: varint. Nanoseconds of the monotonic clock.
+ *    pid: varint (Pid). Who has said it; 0: the server, of the process of this name.
+ *    name: varint length up to 32, UTF-8. The name of the process.
+ *    level: byte 0, or byte 1 and varint (Level). How urgent it is; none: text for the
+ *        console, as it is.
+ *    is_first: byte, 0 or 1. It begins a text of several lines, or is the only one.
+ *    has_more: byte, 0 or 1. The next entry has more of this line.
+ *    text: varint count up to 184, each byte. UTF-8 text without its end of line; a part may
+ *        end within a character.
+ */
+
+/*
+ * struct LogEntries: A page of the log; an empty one is the end. A number that is missing was
+ * lost.
+ *    entries: varint count up to 4, each LogEntry. In the order of their numbers.
  */
 
 /*
@@ -1053,7 +1078,9 @@ int64_t atoll_introspect_system(const void *request, uint32_t len, void *reply);
 
 /**
  * Reads `width` bytes (1, 2 or 4) at `offset` of the device's registers, which are laid out as in
- * virtio 1.2, 4.2.2 (MMIO, version 2). Needs the right to read. Answers: u32.
+ * virtio 1.2, 4.2.2 (MMIO, version 2), or, of one without queues, as the device has them. Needs
+ * the right to read; without queues, to write, because to read may change such a device. Answers:
+ * u32.
  */
 ATOLL_IMPORT("atoll::device", "read")
 int64_t atoll_device_read(atoll_handle device, uint32_t offset, uint32_t width);
@@ -1075,7 +1102,8 @@ int64_t atoll_device_kick(atoll_handle device, uint32_t queue);
 
 /**
  * Answers the interrupt status, acknowledges it, lets the next interrupt come, and brings the used
- * rings in the guest's memory up to date. Needs the right to write. Answers: u32.
+ * rings in the guest's memory up to date. Without queues it only lets the next interrupt come, and
+ * answers 0: the driver has quieted the device before. Needs the right to write. Answers: u32.
  */
 ATOLL_IMPORT("atoll::device", "ack")
 int64_t atoll_device_ack(atoll_handle device);
@@ -1123,6 +1151,38 @@ int64_t atoll_module_load(uint32_t bytes, uint32_t len);
  */
 ATOLL_IMPORT("atoll::module", "info")
 int64_t atoll_module_info(const void *request, uint32_t len, void *reply);
+
+/* ---- atoll::logs: needs the grant logs */
+
+/**
+ * Has `task` put into the mailbox whenever there are entries, once until the caller has read the
+ * last.
+ */
+ATOLL_IMPORT("atoll::logs", "watch")
+int64_t atoll_logs_watch(uint32_t task);
+
+/**
+ * Makes the caller the printer: from now on the server prints nothing itself. Answers the number
+ * of the last entry that is printed. `Busy` if another process is the printer. Who ends, is ended,
+ * loses the grant, or acknowledges nothing for 3 seconds while there is something to print, is the
+ * printer no longer; what it has not acknowledged the server prints. Answers: u64.
+ */
+ATOLL_IMPORT("atoll::logs", "print")
+int64_t atoll_logs_print(void);
+
+/**
+ * Says that the entries up to this number are printed. `NotFound` if the caller is not the
+ * printer.
+ */
+ATOLL_IMPORT("atoll::logs", "printed")
+int64_t atoll_logs_printed(uint64_t number);
+
+/**
+ * The entries behind the one with this number, those that are kept. Request: varint. Reply:
+ * LogEntries.
+ */
+ATOLL_IMPORT("atoll::logs", "read")
+int64_t atoll_logs_read(const void *request, uint32_t len, void *reply);
 
 #ifdef __cplusplus
 }

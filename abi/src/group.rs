@@ -57,6 +57,8 @@ groups! {
     EntropySource Some("entropy_source");
     /// Modules that the guest has as bytes.
     Modules Some("modules");
+    /// The lines of the log, those of others too, and who prints them.
+    Logs Some("logs");
 }
 
 impl Group {

@@ -21,6 +21,10 @@ pub const MAX_GIVES: usize = 16;
 pub const MAX_LIST: usize = 16;
 /// Most entries of a page of a list of processes.
 pub const MAX_PROCESSES: usize = 8;
+/// Most entries of a page of the log.
+pub const MAX_LOG: usize = 4;
+/// Most bytes of text of one entry of the log; a longer line has several entries.
+pub const LOG_BYTES: usize = 184;
 
 numbered! {
     /// Where a process is in its life.
@@ -57,6 +61,8 @@ numbered! {
         Device = 4,
         /// A loaded module.
         Module = 5,
+        /// A device that is registers and an interrupt, without queues.
+        Registers = 6,
     }
 }
 
@@ -459,6 +465,32 @@ messages! {
     struct Holdings {
         /// In the order of the table.
         holdings: Vec<Holding, MAX_LIST>,
+    }
+
+    /// An entry of the log: a line, or a part of one.
+    struct LogEntry {
+        /// Its number. The first is 1; each is one more than that of the entry before.
+        number: u64,
+        /// Nanoseconds of the monotonic clock.
+        time: u64,
+        /// Who has said it; 0: the server, of the process of this name.
+        pid: Pid,
+        /// The name of the process.
+        name: Name,
+        /// How urgent it is; none: text for the console, as it is.
+        level: Option<Level>,
+        /// It begins a text of several lines, or is the only one.
+        is_first: bool,
+        /// The next entry has more of this line.
+        has_more: bool,
+        /// UTF-8 text without its end of line; a part may end within a character.
+        text: Vec<u8, LOG_BYTES>,
+    }
+
+    /// A page of the log; an empty one is the end. A number that is missing was lost.
+    struct LogEntries {
+        /// In the order of their numbers.
+        entries: Vec<LogEntry, MAX_LOG>,
     }
 
     /// What the server uses.

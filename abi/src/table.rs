@@ -208,13 +208,13 @@ macro_rules! for_each_hostcall {
             }
             group Devices device "atoll::device" {
                 scalar {
-                    /// Reads `width` bytes (1, 2 or 4) at `offset` of the device's registers, which are laid out as in virtio 1.2, 4.2.2 (MMIO, version 2). Needs the right to read.
+                    /// Reads `width` bytes (1, 2 or 4) at `offset` of the device's registers, which are laid out as in virtio 1.2, 4.2.2 (MMIO, version 2), or, of one without queues, as the device has them. Needs the right to read; without queues, to write, because to read may change such a device.
                     fn read(device: Handle, offset: u32, width: u32) -> u32;
                     /// Writes `width` bytes there. Addresses of queues, and in descriptors, are addresses in the guest's memory. A status of 0 resets the device: it has stopped to use any memory when this returns. Needs the right to write.
                     fn write(device: Handle, offset: u32, width: u32, value: u32) -> ();
                     /// Hands the device what is available in the queue, as writing `QueueNotify` does. Needs the right to write.
                     fn kick(device: Handle, queue: u32) -> ();
-                    /// Answers the interrupt status, acknowledges it, lets the next interrupt come, and brings the used rings in the guest's memory up to date. Needs the right to write.
+                    /// Answers the interrupt status, acknowledges it, lets the next interrupt come, and brings the used rings in the guest's memory up to date. Without queues it only lets the next interrupt come, and answers 0: the driver has quieted the device before. Needs the right to write.
                     fn ack(device: Handle) -> u32;
                     /// Has `task` put into the mailbox whenever the device interrupts. Until then nobody is told. Needs the right to write.
                     fn listen(device: Handle, task: u32) -> ();
@@ -238,6 +238,20 @@ macro_rules! for_each_hostcall {
                 message {
                     /// What there is to know of a loaded module. Needs the right to read.
                     fn info(Handle) -> ModuleInfo;
+                }
+            }
+            group Logs logs "atoll::logs" {
+                scalar {
+                    /// Has `task` put into the mailbox whenever there are entries, once until the caller has read the last.
+                    fn watch(task: u32) -> ();
+                    /// Makes the caller the printer: from now on the server prints nothing itself. Answers the number of the last entry that is printed. `Busy` if another process is the printer. Who ends, is ended, loses the grant, or acknowledges nothing for 3 seconds while there is something to print, is the printer no longer; what it has not acknowledged the server prints.
+                    fn print() -> u64;
+                    /// Says that the entries up to this number are printed. `NotFound` if the caller is not the printer.
+                    fn printed(number: u64) -> ();
+                }
+                message {
+                    /// The entries behind the one with this number, those that are kept.
+                    fn read(u64) -> LogEntries;
                 }
             }
         }

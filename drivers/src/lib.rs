@@ -12,7 +12,8 @@
 //! | network | [`net::Nic`]: frames are received and sent where they lie |
 //! | entropy | [`virtio::entropy`]: `VirtIORng`, whose calls sleep until the device has answered |
 //! | disk | [`blk::Disk`]: sectors are read and written where they lie; [`virtio::block`] is `VirtIOBlk` |
-//! | others | [`Transport::new`](virtio::Transport::new), which is unsafe, and any driver of `virtio-drivers` |
+//! | serial line | [`pl011::Pl011`]: bytes both ways, by interrupt |
+//! | other virtio devices | [`Transport::new`](virtio::Transport::new), which is unsafe, and any driver of `virtio-drivers` |
 //!
 //! Unsafe code is in the module `virtio` alone.
 #![no_std]
@@ -27,6 +28,7 @@ extern crate std;
 pub mod blk;
 mod error;
 pub mod net;
+pub mod pl011;
 pub mod virtio;
 
 pub use error::Error;

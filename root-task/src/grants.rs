@@ -145,7 +145,11 @@ fn add(
     let (id, target) = match target.kind {
         // What these capabilities allow is the server's own business: no object of the kernel
         // stands behind them.
-        Kind::WasmServer(_) | Kind::WasmGuest(_) | Kind::Service | Kind::VirtioDevice { .. } => {
+        Kind::WasmServer(_)
+        | Kind::WasmGuest(_)
+        | Kind::Service
+        | Kind::VirtioDevice { .. }
+        | Kind::MmioDevice { .. } => {
             return Ok(());
         }
         Kind::Channel { .. } => memory_of(spec, &target)?,

@@ -170,6 +170,9 @@ const FURTHER: &[(Group, &str, &[Error])] = &[
     (Group::Singletons, "watch", &[Error::TooManyListeners]),
     (Group::Entropy, "fill", &[Error::InvalidArgument]),
     (Group::EntropySource, "feed", &[Error::InvalidArgument]),
+    (Group::Logs, "watch", &[Error::TooManyListeners]),
+    (Group::Logs, "print", &[Error::Busy]),
+    (Group::Logs, "printed", &[Error::NotFound]),
     (Group::Devices, "read", DEVICE_ERRORS),
     (
         Group::Devices,

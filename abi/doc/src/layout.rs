@@ -93,6 +93,8 @@ fn size(text: &str) -> Option<usize> {
         "MAX_GIVES" => Some(message::MAX_GIVES),
         "MAX_LIST" => Some(message::MAX_LIST),
         "MAX_PROCESSES" => Some(message::MAX_PROCESSES),
+        "MAX_LOG" => Some(message::MAX_LOG),
+        "LOG_BYTES" => Some(message::LOG_BYTES),
         digits => digits.parse().ok(),
     }
 }

@@ -82,6 +82,19 @@ fn the_longest_messages_fit() {
         }),
     };
     assert!(len(&holdings) <= MAX_REPLY as usize);
+    let log = LogEntries {
+        entries: fill(&LogEntry {
+            number: u64::MAX,
+            time: u64::MAX,
+            pid: Pid(most),
+            name: name(),
+            level: Some(Level::Debug),
+            is_first: true,
+            has_more: true,
+            text: fill(&b'x'),
+        }),
+    };
+    assert!(len(&log) <= MAX_REPLY as usize);
     let mut report = Report {
         text: String::new(),
     };

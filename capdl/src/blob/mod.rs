@@ -24,7 +24,7 @@ pub use writer::Writer;
 /// First bytes of the blob, so that a wrong payload is named as such.
 pub const MAGIC: [u8; 4] = *b"CDLB";
 /// Changes whenever a type below does.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Most objects in one system.
 pub const MAX_OBJECTS: usize = 1024;
@@ -42,6 +42,8 @@ pub const MAX_INIT: usize = 8;
 /// Bytes of registers of one virtio-mmio device, and how far apart two are in a frame: the whole
 /// layout of virtio 1.2, section 4.2.2, and the configuration space from 0x100 on.
 pub const VIRTIO_SLOT: u32 = 0x200;
+/// Bytes of registers of a device that has its frame to itself.
+pub const REGISTER_BYTES: u32 = 0x1000;
 
 /// Place of an object in the spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -135,6 +137,15 @@ pub enum Kind<'a> {
         frame: ObjectId,
         /// Bytes from the start of `frame` to the registers, a multiple of [`VIRTIO_SLOT`].
         offset: u32,
+        /// Its interrupt.
+        irq: ObjectId,
+    },
+    /// A device that is registers and an interrupt, without a way to memory, driven by the guest that holds
+    /// it. The guest's server must hold `frame` and `irq` itself: it makes each access to a register in the
+    /// guest's place. On the capabilities to it there are R and W, together.
+    MmioDevice {
+        /// The device frame that is its registers: [`REGISTER_BYTES`].
+        frame: ObjectId,
         /// Its interrupt.
         irq: ObjectId,
     },

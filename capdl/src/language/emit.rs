@@ -58,6 +58,10 @@ fn kind<'a>(objects: &'a [Object], object: &'a Object) -> Option<blob::Kind<'a>>
             offset: device.offset,
             irq: object_id(objects, device.irq?)?,
         },
+        model::Kind::MmioDevice(device) => blob::Kind::MmioDevice {
+            frame: object_id(objects, device.frame?)?,
+            irq: object_id(objects, device.irq?)?,
+        },
         model::Kind::Native(task) => blob::Kind::NativeTask(blob::NativeTask {
             program: &task.program.value,
             prio: task.prio,

@@ -73,7 +73,9 @@ pub enum Kind {
     /// `service`
     Service,
     /// `virtio_device`
-    VirtioDevice(VirtioDevice),
+    VirtioDevice(Device),
+    /// `mmio_device`
+    MmioDevice(Device),
     /// `native_task`
     Native(Native),
     /// `wasm_server`
@@ -135,9 +137,9 @@ pub struct Native {
     pub args: Vec<String>,
 }
 
-/// A device behind a virtio-mmio slot.
+/// A device that a guest drives.
 #[derive(Clone, Debug)]
-pub struct VirtioDevice {
+pub struct Device {
     /// The frame of its registers; none: that has been complained about.
     pub frame: Option<usize>,
     /// Where in the frame they start.
@@ -239,6 +241,14 @@ impl Kind {
         })
     }
 
+    /// The parts of a device, if it is one.
+    pub const fn device(&self) -> Option<&Device> {
+        match self {
+            Self::VirtioDevice(device) | Self::MmioDevice(device) => Some(device),
+            _ => None,
+        }
+    }
+
     /// The object type, with its article.
     pub fn describe(&self) -> &'static str {
         match self {
@@ -256,6 +266,7 @@ impl Kind {
             Self::Channel { .. } => "a channel",
             Self::Service => "a service",
             Self::VirtioDevice(_) => "a virtio device",
+            Self::MmioDevice(_) => "an MMIO device",
             Self::Native(_) => "a native task",
             Self::Server(_) => "a process server",
             Self::Guest(_) => "a guest",

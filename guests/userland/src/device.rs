@@ -6,6 +6,8 @@
 //! queues and buffers are addresses in its own memory. The drivers for it are in the crate `drivers`; this is
 //! what they stand on.
 //!
+//! [`Registers`] are a device without queues: what is written there goes to the device as it is.
+//!
 //! ```no_run
 //! use userland::{Error, device::Device, start::Start, task::Event};
 //!
@@ -21,9 +23,14 @@
 //! }
 //! ```
 
-use atoll_abi::{Error, Handle};
+use atoll_abi::{Error, Handle, message::Kind};
 
-use crate::{handle::capability, sys::calls, time::Instant, wake::Task};
+use crate::{
+    handle::{Capability as _, capability},
+    sys::calls,
+    time::Instant,
+    wake::Task,
+};
 
 /// How wide an access to a register is.
 ///
@@ -155,5 +162,70 @@ impl Device {
     /// As [`Device::kick`].
     pub fn wait(&self, queue: u32, deadline: Instant) -> Result<bool, Error> {
         calls::device::wait(self.handle, queue, deadline.nanoseconds())
+    }
+}
+
+/// A device that is registers and an interrupt, and reaches no memory: a `mmio_device` of the spec.
+///
+/// ```no_run
+/// use userland::{Error, device::{Device, Registers, Width}, handle::Capability, start::Start};
+///
+/// /// Match and interrupt mask of a clock (Arm PL031).
+/// const MATCH: u32 = 0x004;
+/// const MASK: u32 = 0x010;
+///
+/// fn set_alarm(start: &Start, at: u32) -> Result<(), Error> {
+///     let handle = start.handle("rtc").ok_or(Error::NotFound)?;
+///     let rtc = Registers::new(Device::from_handle(handle))?;
+///     rtc.write(MATCH, Width::Word, at)?;
+///     rtc.write(MASK, Width::Word, 1)
+/// }
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+pub struct Registers(Device);
+
+impl Registers {
+    /// The registers of this device. See the example of [`Registers`].
+    ///
+    /// # Errors
+    /// [`Error::WrongKind`] if it is a virtio device, or none.
+    pub fn new(device: Device) -> Result<Self, Error> {
+        match device.handle_info()?.kind {
+            Kind::Registers => Ok(Self(device)),
+            _ => Err(Error::WrongKind),
+        }
+    }
+
+    /// The device: for its interrupt.
+    ///
+    /// ```no_run
+    /// use userland::{Error, device::Registers, task::Event};
+    ///
+    /// /// The device keeps its interrupt up until it is told; then the next one may come.
+    /// async fn next(registers: &Registers, interrupt: &Event) -> Result<(), Error> {
+    ///     interrupt.wait().await;
+    ///     registers.device().ack().map(drop)
+    /// }
+    /// ```
+    pub const fn device(&self) -> &Device {
+        &self.0
+    }
+
+    /// Reads a register at an offset that is a multiple of the width. Needs the right to write, because a device may
+    /// change when it is read.
+    ///
+    /// ```no_run
+    /// use userland::{Error, device::{Registers, Width}};
+    ///
+    /// /// Seconds of a clock (Arm PL031).
+    /// fn seconds(rtc: &Registers) -> Result<u32, Error> {
+    ///     rtc.read(0x000, Width::Word)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Device`].
+    pub fn read(&self, offset: u32, width: Width) -> Result<u32, Error> {
+        self.0.read(offset, width)
     }
 }

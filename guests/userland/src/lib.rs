@@ -59,6 +59,7 @@ pub mod future;
 pub mod handle;
 pub mod introspect;
 pub mod log;
+pub mod logs;
 pub mod module;
 #[cfg(not(loom))]
 pub mod net;

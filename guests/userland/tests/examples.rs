@@ -205,6 +205,7 @@ const IS_PUBLIC_MODULE: &[&str] = &[
     "handle",
     "introspect",
     "log",
+    "logs",
     "module",
     "net",
     "port",

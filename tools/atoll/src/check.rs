@@ -129,6 +129,7 @@ fn warnings(facts: &Facts) -> Vec<String> {
             "channel",
             "service",
             "virtio_device",
+            "mmio_device",
             "ep",
             "notification",
         ];

@@ -78,7 +78,12 @@ impl Description {
         for cap in &object.caps {
             match spec.object(cap.target).map(|o| o.kind) {
                 Some(Kind::Untyped { .. }) => budget = Some(cap.target),
-                Some(Kind::Channel { .. } | Kind::Service | Kind::VirtioDevice { .. }) => {
+                Some(
+                    Kind::Channel { .. }
+                    | Kind::Service
+                    | Kind::VirtioDevice { .. }
+                    | Kind::MmioDevice { .. },
+                ) => {
                     caps.push(Cap {
                         slot: name(cap.slot, cap.line)?,
                         target: cap.target,

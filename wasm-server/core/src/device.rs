@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Virtio devices, and the guests that drive them.
+//! Devices, and the guests that drive them.
+//!
+//! Most are virtio devices. Others are *plain*: registers and an interrupt, which the server passes on
+//! and knows nothing of; they have no queues and, the spec promises, no other way to memory either.
 //!
 //! One guest at a time drives a device: the first that does more than look at it, until it ends or loses
 //! it. What it writes into its virtqueues is checked and translated by [`wasm_virtio`]; here is when.
@@ -13,7 +16,8 @@ use core::{convert::Infallible, hint::spin_loop, ops::ControlFlow, sync::atomic:
 
 use atoll_abi::{Error, Level, Pid};
 use wasm_virtio::{
-    BadAddress, Device as Virtio, Error as Refused, Extent, Fault, GuestMemory, Width, register,
+    BadAddress, Device as Virtio, Error as Refused, Extent, Fault, GuestMemory, Registers as _,
+    Width, register,
 };
 
 use crate::{
@@ -36,6 +40,8 @@ pub(crate) struct Device<P: Platform> {
     /// Its name in the spec.
     name: String,
     registers: P::Device,
+    /// Bytes of the registers of a plain one; none: it is a virtio device.
+    plain: Option<u32>,
     state: Lock<P, State<P>>,
 }
 
@@ -95,16 +101,31 @@ impl<H: Home> GuestMemory for Memory<'_, H> {
 }
 
 impl<P: Platform> Device<P> {
-    /// A device that nobody drives.
-    pub fn new(name: &str, registers: P::Device) -> Self {
+    /// A virtio device that nobody drives.
+    pub fn virtio(name: &str, registers: P::Device) -> Self {
+        Self::new(name, registers, None)
+    }
+
+    /// A plain one with so many bytes of registers.
+    pub fn plain(name: &str, registers: P::Device, bytes: u32) -> Self {
+        Self::new(name, registers, Some(bytes))
+    }
+
+    fn new(name: &str, registers: P::Device, plain: Option<u32>) -> Self {
         Self {
             name: name.into(),
             registers,
+            plain,
             state: Lock::<P, _>::new(State {
                 virtio: None,
                 driver: None,
             }),
         }
+    }
+
+    /// Whether it has no queues.
+    pub const fn is_plain(&self) -> bool {
+        self.plain.is_some()
     }
 
     /// Who drives it.
@@ -137,7 +158,7 @@ impl<P: Platform> Device<P> {
             driver: Some(driver),
         } = &mut *state
         else {
-            return Err(Error::DeviceFailed);
+            return Err(self.has_no_queues());
         };
         match f(virtio, &self.registers, &Memory(&guest.home), driver) {
             Ok(answer) => Ok(answer),
@@ -149,12 +170,48 @@ impl<P: Platform> Device<P> {
         }
     }
 
+    /// What is refused of what only virtio devices have.
+    const fn has_no_queues(&self) -> Error {
+        if self.is_plain() {
+            Error::InvalidArgument
+        } else {
+            Error::DeviceFailed
+        }
+    }
+
+    /// Has `f` use a plain device for a guest, which drives it from then on.
+    ///
+    /// # Errors
+    /// As [`Self::drive`].
+    fn drive_plain<R>(
+        self: &Arc<Self>,
+        guest: &Guest<P>,
+        f: impl FnOnce(&P::Device, &mut Driver) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let mut state = self.state.lock();
+        if state.driver.is_none_or(|driver| driver.pid != guest.pid()) {
+            self.take(&mut state, guest)?;
+        }
+        let driver = state.driver.as_mut().ok_or(Error::DeviceFailed)?;
+        f(&self.registers, driver)
+    }
+
+    /// The width of an access to a plain device, if there is a register.
+    fn plain_width(offset: u32, width: u32, bytes: u32) -> Result<Width, Error> {
+        let end = offset.checked_add(width).ok_or(Error::InvalidArgument)?;
+        Width::new(width)
+            .filter(|_| offset.is_multiple_of(width) && end <= bytes)
+            .ok_or(Error::InvalidArgument)
+    }
+
     #[cold]
     fn take(self: &Arc<Self>, state: &mut State<P>, guest: &Guest<P>) -> Result<(), Error> {
         if state.driver.is_some() {
             return Err(Error::Busy);
         }
-        self.identify(state, guest)?;
+        if !self.is_plain() {
+            self.identify(state, guest)?;
+        }
         let mut devices = guest.devices.lock();
         let known = devices.iter().position(|device| Arc::ptr_eq(device, self));
         let bit = match known {
@@ -222,8 +279,13 @@ impl<P: Platform> Device<P> {
         error
     }
 
-    /// Reads a register. Who only looks does not drive the device.
-    pub fn read(&self, guest: &Guest<P>, offset: u32, width: u32) -> Result<u32, Error> {
+    /// Reads a register. Who only looks does not drive the device, unless it is a plain one: that may change
+    /// with what is read.
+    pub fn read(self: &Arc<Self>, guest: &Guest<P>, offset: u32, width: u32) -> Result<u32, Error> {
+        if let Some(bytes) = self.plain {
+            let width = Self::plain_width(offset, width, bytes)?;
+            return self.drive_plain(guest, |registers, _| Ok(registers.read(offset, width)));
+        }
         let width = Width::new(width).ok_or(Error::InvalidArgument)?;
         let mut state = self.state.lock();
         let virtio = self.identify(&mut state, guest)?;
@@ -246,6 +308,13 @@ impl<P: Platform> Device<P> {
         width: u32,
         value: u32,
     ) -> Result<(), Error> {
+        if let Some(bytes) = self.plain {
+            let width = Self::plain_width(offset, width, bytes)?;
+            return self.drive_plain(guest, |registers, _| {
+                registers.write(offset, width, value);
+                Ok(())
+            });
+        }
         let width = Width::new(width).ok_or(Error::InvalidArgument)?;
         self.drive(guest, |virtio, registers, memory, driver| {
             let make_queue = || guest.home.make_queue_memory();
@@ -267,9 +336,16 @@ impl<P: Platform> Device<P> {
         })
     }
 
-    /// See [`wasm_virtio::Device::ack`].
+    /// See [`wasm_virtio::Device::ack`]. A plain device's driver has quieted it before.
     #[inline]
     pub fn ack(self: &Arc<Self>, guest: &Guest<P>) -> Result<u32, Error> {
+        if self.is_plain() {
+            return self.drive_plain(guest, |registers, driver| {
+                driver.is_told = false;
+                guest.server.platform.unmask(registers);
+                Ok(0)
+            });
+        }
         self.drive(guest, |virtio, registers, memory, driver| {
             driver.is_told = false;
             let reasons = virtio.ack(registers, memory).map_err(widen)?;
@@ -298,6 +374,14 @@ impl<P: Platform> Device<P> {
 
     /// Has `task` put into the guest's mailbox whenever there is an interrupt.
     pub fn listen(self: &Arc<Self>, guest: &Guest<P>, task: u32) -> Result<(), Error> {
+        if self.is_plain() {
+            return self.drive_plain(guest, |registers, driver| {
+                interrupt(guest, registers, driver).map_err(|_| Error::NoMemory)?;
+                driver.task = Some(task);
+                driver.is_told = false;
+                Ok(())
+            });
+        }
         self.drive(guest, |_, registers, _, driver| {
             interrupt(guest, registers, driver)?;
             driver.task = Some(task);
@@ -308,19 +392,18 @@ impl<P: Platform> Device<P> {
 
     /// The guest's task, if it is to be told that the device may have used something, which it is not
     /// told again until it has asked the device.
-    fn tell(&self, guest: &Guest<P>, is_due: impl FnOnce(&Mediated<P>) -> bool) -> Option<u32> {
+    fn tell(
+        &self,
+        guest: &Guest<P>,
+        is_due: impl FnOnce(Option<&Mediated<P>>) -> bool,
+    ) -> Option<u32> {
         let mut state = self.state.lock();
-        let State {
-            virtio: Some(virtio),
-            driver: Some(driver),
-        } = &mut *state
-        else {
-            return None;
-        };
+        let State { virtio, driver } = &mut *state;
+        let driver = driver.as_mut()?;
         let task = driver
             .task
             .filter(|_| driver.pid == guest.pid() && !driver.is_told)?;
-        is_due(virtio).then(|| {
+        is_due(virtio.as_ref()).then(|| {
             driver.is_told = true;
             task
         })
@@ -336,6 +419,7 @@ impl<P: Platform> Device<P> {
         guest
             .interrupts
             .fetch_and(!(1 << driver.bit), Ordering::Relaxed);
+        // A plain device uses no memory. What it is to do without a driver is its next driver's business.
         let reset = state.virtio.as_mut().map(|v| v.reset(&self.registers));
         if matches!(reset, Some(Err(_))) {
             self.is_stuck(guest);
@@ -447,7 +531,8 @@ impl<P: Platform> Guest<P> {
     pub(crate) fn look_at_devices(&self) {
         if self.interrupts.load(Ordering::Relaxed) != 0 {
             for device in self.devices() {
-                if let Some(task) = device.tell(self, Mediated::<P>::has_used) {
+                if let Some(task) = device.tell(self, |it| it.is_some_and(Mediated::<P>::has_used))
+                {
                     let _ = self.put_wake(task);
                 }
             }

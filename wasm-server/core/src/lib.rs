@@ -54,6 +54,7 @@ mod handle;
 mod lifecycle;
 mod link;
 mod loaded;
+mod logs;
 mod modules;
 mod place;
 pub mod platform;

@@ -164,6 +164,7 @@ impl<P: Platform> Server<P> {
     pub(crate) fn bury(&self, process: &Arc<Process<P>>, outcome: Outcome) {
         if let Some(guest) = process.guest() {
             guest.release_devices();
+            self.leave_log(process.pid);
             guest.dispose();
             guest.release_alarms();
             guest.give_up_code();

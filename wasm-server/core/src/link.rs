@@ -9,8 +9,9 @@ use atoll_abi::{
     hostcall::Wire,
     message::{
         Echo, EntropySource, Events, EventsRequest, FillRequest, Fills, GrantRequest, HandleInfo,
-        Holdings, HoldingsRequest, ModuleInfo, Notice, ProcessInfo, ProcessList, Report,
-        SessionInfo, SessionRequest, ShareRequest, StartRequest, SystemInfo, TakeRequest, Token,
+        Holdings, HoldingsRequest, LogEntries, ModuleInfo, Notice, ProcessInfo, ProcessList,
+        Report, SessionInfo, SessionRequest, ShareRequest, StartRequest, SystemInfo, TakeRequest,
+        Token,
     },
     to_wire,
 };

@@ -4,7 +4,10 @@
 //! Two platforms implement this: `platform/sel4` (the product) and `platform/host` (Linux threads,
 //! for tests). A platform holds all the unsafe code; it knows no handles, rights or mailboxes.
 
-use core::{fmt, ops::ControlFlow};
+use core::{
+    fmt,
+    ops::{ControlFlow, Range},
+};
 
 use alloc::{sync::Arc, vec::Vec};
 
@@ -252,7 +255,7 @@ pub trait Platform: Send + Sync + Sized + 'static {
     type Region: Send + Sync + 'static;
     /// A page that another program sees, or that is another's.
     type Page: PageWords + Send + Sync + 'static;
-    /// The registers of a virtio device, and its interrupt.
+    /// The registers of a device, and its interrupt.
     type Device: Registers + Send + Sync + 'static;
 
     /// Which program this is.
@@ -316,8 +319,13 @@ pub trait Platform: Send + Sync + Sized + 'static {
     fn write_region(&self, region: &Self::Region, offset: u32, bytes: &[u8])
     -> Result<(), Failure>;
 
-    /// The virtio device with its registers at an offset of a device frame of the spec, and its interrupt.
-    fn device(&self, frame: ObjectId, offset: u32, irq: ObjectId) -> Result<Self::Device, Failure>;
+    /// The device with its registers in this part of a device frame of the spec, and its interrupt.
+    fn device(
+        &self,
+        frame: ObjectId,
+        registers: Range<u32>,
+        irq: ObjectId,
+    ) -> Result<Self::Device, Failure>;
     /// Has the device interrupt a guest's sleep from now on ([`Home::park`]), as that bit, until the guest is
     /// evicted. One interrupt comes; the next one when it is [unmasked](Self::unmask).
     fn interrupt(&self, device: &Self::Device, home: &Self::Home, bit: u32) -> Result<(), Failure>;
@@ -330,6 +338,9 @@ pub trait Platform: Send + Sync + Sized + 'static {
     fn console_read(&self, out: &mut [u8]) -> usize;
     /// Text for the console, as it is (no newline added).
     fn console_write(&self, text: &str);
+    /// A guest that has printed through the console's device does so no longer: brings the device back into the
+    /// state that it had, at the beginning of a line.
+    fn console_again(&self);
 }
 
 impl From<Failure> for Error {

@@ -34,12 +34,13 @@ impl<P: Platform> Clone for Resource<P> {
 }
 
 impl<P: Platform> Resource<P> {
-    pub const fn kind(&self) -> Kind {
+    pub fn kind(&self) -> Kind {
         match self {
             Self::Region(_) => Kind::Region,
             Self::Process(_) => Kind::Process,
             Self::Session(_) => Kind::Session,
             Self::Service(_) => Kind::Service,
+            Self::Device(device) if device.is_plain() => Kind::Registers,
             Self::Device(_) => Kind::Device,
             Self::Module(_) => Kind::Module,
         }

@@ -8,16 +8,13 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use core::{
-    fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use atoll_abi::{
-    Error, Level, Pid, Rights,
+    Error, Pid, Rights,
     message::{Event, ProcessEntry, ProcessInfo, ProcessList, SystemInfo, Usage},
 };
-use capdl::blob::{Kind, ObjectId, Reader, Start};
+use capdl::blob::{Kind, ObjectId, REGISTER_BYTES, Reader, Start, VIRTIO_SLOT};
 use wasm_archive::Archive;
 use wasm_state::alarm::{Alarm, Alarms, Full, Queue};
 
@@ -28,6 +25,7 @@ use crate::{
     entropy::Generator,
     grant::{Grant, Holder, Registry},
     guest::uncount,
+    logs::Logs,
     modules::Modules,
     place::Place,
     platform::{Home, Platform},
@@ -48,6 +46,7 @@ pub struct Server<P: Platform> {
     pub(crate) platform: P,
     pub(crate) registry: Lock<P, Registry<P>>,
     pub(crate) random: Lock<P, Generator>,
+    pub(crate) logs: Lock<P, Logs>,
     pub(crate) alarms: Alarms<Lock<P, Queue<Due<P>>>>,
     pub(crate) modules: Modules<P>,
     pub(crate) places: Vec<Place<P>>,
@@ -78,6 +77,8 @@ pub(crate) enum Due<P: Platform> {
     Deadline(Pid),
     /// Ends a guest that was asked to stop.
     Stop(Pid),
+    /// Looks whether the printer of the log prints.
+    Printer,
 }
 
 impl<P: Platform> Due<P> {
@@ -135,11 +136,16 @@ impl<P: Platform> Server<P> {
         // What tokens are made of says nothing of what guests get, nor the other way round.
         let random = random.fork();
         let program = platform.program();
+        let alarms = Alarms::new(Lock::<P, _>::new(Queue::new()));
+        // For the printer of the log.
+        let reserved = alarms.reserve(1);
+        reserved.map_err(|_| format!("{}: the server's heap is full", spec.file))?;
         Ok(Arc::new(Self {
             platform,
             registry: Lock::<P, _>::new(registry),
             random: Lock::<P, _>::new(random),
-            alarms: Alarms::new(Lock::<P, _>::new(Queue::new())),
+            logs: Lock::<P, _>::new(Logs::new()),
+            alarms,
             modules: Modules::new(archive, spec.archive_key),
             places,
             processes: Lock::<P, _>::new(Processes::new(program)),
@@ -333,6 +339,7 @@ impl<P: Platform> Server<P> {
                 Due::Expire(_, grant) => self.cut(&grant, true, Event::Expired),
                 Due::Deadline(pid) => self.end_late(pid),
                 Due::Stop(pid) => self.end_stopped(pid),
+                Due::Printer => self.check_printer(),
             }
         }
     }
@@ -340,37 +347,6 @@ impl<P: Platform> Server<P> {
     /// Sets an alarm, for which there is room.
     pub(crate) fn set_alarm(&self, at: u64, due: Due<P>) -> Result<Alarm, Full> {
         self.alarms.set(at, due, |at| self.platform.arm(Some(at)))
-    }
-
-    // ---- For people
-
-    /// Writes a line, or several, under a name.
-    pub(crate) fn log(&self, name: &str, level: Level, text: &str) {
-        for (i, line) in text.lines().enumerate() {
-            self.log_line(name, level, i == 0, format_args!("{line}"));
-        }
-    }
-
-    /// Writes one line under a name. Allocates nothing.
-    pub(crate) fn log_line(
-        &self,
-        name: &str,
-        level: Level,
-        is_first: bool,
-        line: fmt::Arguments<'_>,
-    ) {
-        let now = self.platform.now() / 1000;
-        let (seconds, micros) = (now / 1_000_000, now % 1_000_000);
-        let mark = match level {
-            _ if !is_first => "",
-            Level::Error => "error: ",
-            Level::Warn => "warning: ",
-            Level::Info => "",
-            Level::Debug => "debug: ",
-        };
-        self.platform.console(format_args!(
-            "[{seconds:5}.{micros:06}] {name}: {mark}{line}"
-        ));
     }
 }
 
@@ -397,12 +373,17 @@ fn make<P: Platform>(
         Kind::Service => Ok(Resource::Service(Arc::new(Service::new()))),
         Kind::VirtioDevice { frame, offset, irq } => {
             let registers = platform
-                .device(frame, offset, irq)
+                .device(frame, offset..offset + VIRTIO_SLOT, irq)
                 .map_err(|failure| format!("{place}: {failure}"))?;
-            Ok(Resource::Device(Arc::new(Device::new(
-                object.name,
-                registers,
-            ))))
+            let device = Device::virtio(object.name, registers);
+            Ok(Resource::Device(Arc::new(device)))
+        }
+        Kind::MmioDevice { frame, irq } => {
+            let registers = platform
+                .device(frame, 0..REGISTER_BYTES, irq)
+                .map_err(|failure| format!("{place}: {failure}"))?;
+            let device = Device::plain(object.name, registers, REGISTER_BYTES);
+            Ok(Resource::Device(Arc::new(device)))
         }
         _ => Err(format!("{place} is nothing that a guest can hold")),
     }

@@ -28,6 +28,7 @@ pub mod dependents;
 pub mod fill;
 pub mod holders;
 pub mod ledger;
+pub mod log;
 pub mod mailbox;
 #[cfg(all(test, loom))]
 mod models;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What must hold for the guests that drive virtio devices, and for their servers.
+//! What must hold for the guests that drive devices, and for their servers.
 
 use super::Checker;
 use crate::blob::{Group, Start};
 use crate::language::diagnostic::Diagnostic;
-use crate::language::model::{Cap, Guest, Kind, Object, VirtioDevice};
+use crate::language::model::{Cap, Device, Guest, Kind, Object};
 
 /// A guest with a capability to a device.
 #[derive(Clone, Copy)]
@@ -19,18 +19,22 @@ impl Checker<'_> {
     pub(super) fn drivers(&mut self) {
         let mut found = Vec::new();
         for (id, object) in self.objects.iter().enumerate() {
-            let Kind::VirtioDevice(device) = &object.kind else {
+            let Some(device) = object.kind.device() else {
                 continue;
             };
             let drivers = self.drivers_of(id);
-            found.extend(drivers.iter().flat_map(lacks_hostcalls));
+            found.extend(
+                drivers
+                    .iter()
+                    .flat_map(|driver| lacks_hostcalls(object, driver)),
+            );
             found.extend(two_at_boot(object, &drivers));
             match self.in_two_servers(object, &drivers) {
                 Some(diagnostic) => found.push(diagnostic),
                 None => found.extend(self.out_of_reach(object, device, &drivers)),
             }
-            found.extend(self.registers_in_two_servers(object, device));
-            found.extend(self.used_otherwise(device));
+            found.extend(self.registers_in_two_servers(object, device, &drivers));
+            found.extend(self.used_otherwise(object, device));
         }
         self.diagnostics.extend(found);
     }
@@ -68,7 +72,7 @@ impl Checker<'_> {
     fn out_of_reach(
         &self,
         device: &Object,
-        parts: &VirtioDevice,
+        parts: &Device,
         drivers: &[Driver<'_>],
     ) -> Vec<Diagnostic> {
         let Some((driver, server)) = drivers
@@ -121,12 +125,16 @@ impl Checker<'_> {
     fn registers_in_two_servers(
         &self,
         device: &Object,
-        parts: &VirtioDevice,
+        parts: &Device,
+        drivers: &[Driver<'_>],
     ) -> Option<Diagnostic> {
         let frame = parts.frame?;
-        let mut holders = self.objects.iter().filter_map(|object| {
+        let mut holders = self.objects.iter().enumerate().filter_map(|(id, object)| {
             let cap = object.caps.iter().find(|cap| cap.target == frame)?;
-            Some((object, cap))
+            // Others may print through a device that cannot reach memory.
+            let prints = cap.slot == "console" && matches!(device.kind, Kind::MmioDevice(_));
+            let is_own = drivers.iter().any(|it| it.guest.server == Some(id));
+            (is_own || !prints).then_some((object, cap))
         });
         let (first, first_cap) = holders.next()?;
         let (other, other_cap) = holders.next()?;
@@ -152,8 +160,9 @@ impl Checker<'_> {
         Some(wrong.other(first_cap.span, "the first one"))
     }
 
-    /// A server's console and timer are its own.
-    fn used_otherwise(&self, parts: &VirtioDevice) -> Vec<Diagnostic> {
+    /// A server's console and timer are its own. But with a guest that drives an MMIO device it can share the console:
+    /// it prints as long as no guest does.
+    fn used_otherwise(&self, device: &Object, parts: &Device) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         for server in &self.objects {
             if !matches!(server.kind, Kind::Server(_)) {
@@ -174,7 +183,10 @@ impl Checker<'_> {
                 ),
             ] {
                 let uses = |cap: &&Cap| Some(cap.target) == part && cap.slot == slot;
-                if let Some(cap) = server.caps.iter().find(uses) {
+                let is_shared = slot == "console" && matches!(device.kind, Kind::MmioDevice(_));
+                if let Some(cap) = server.caps.iter().find(uses)
+                    && !is_shared
+                {
                     let target = &self.objects[cap.target].name;
                     let message = format!("`{target}` is the {slot} of server `{}`", server.name);
                     let wrong = Diagnostic::new(span, message, help);
@@ -187,15 +199,16 @@ impl Checker<'_> {
 }
 
 /// The groups that a driver makes its calls by.
-fn lacks_hostcalls(driver: &Driver<'_>) -> Vec<Diagnostic> {
+fn lacks_hostcalls(device: &Object, driver: &Driver<'_>) -> Vec<Diagnostic> {
     let groups = [Group::Devices, Group::Wake].into_iter();
     let missing = groups.filter(|&group| driver.guest.granted(group).is_none());
     let names = missing.filter_map(Group::grant);
     names
         .map(|name| {
             let message = format!(
-                "`{}` holds a virtio device and is not granted `{name}`",
-                driver.object.name
+                "`{}` holds {} and is not granted `{name}`",
+                driver.object.name,
+                device.kind.describe()
             );
             let help = format!("grant it: `{} {{ {name} }}`", driver.object.name);
             Diagnostic::new(driver.cap.span, message, help)

@@ -28,7 +28,7 @@ pub enum Positional {
 }
 
 /// The object types.
-pub const KINDS: [KindInfo; 19] = [
+pub const KINDS: [KindInfo; 20] = [
     KindInfo {
         name: "ut",
         positional: Positional::Bits,
@@ -144,6 +144,13 @@ pub const KINDS: [KindInfo; 19] = [
         planned: &[],
     },
     KindInfo {
+        name: "mmio_device",
+        positional: Positional::None,
+        params: &["registers", "irq"],
+        flags: &[],
+        planned: &[],
+    },
+    KindInfo {
         name: "native_task",
         positional: Positional::None,
         params: &["program", "prio", "stack", "heap", "restart", "args"],
@@ -186,7 +193,7 @@ pub const KINDS: [KindInfo; 19] = [
 ];
 
 /// Object types of capDL for this architecture, or of the design, that a spec cannot use, each with the reason.
-pub const REFUSED_KINDS: [(&str, &str, &str); 8] = [
+pub const REFUSED_KINDS: [(&str, &str, &str); 7] = [
     (
         "vcpu",
         "this kernel has no virtual machines",
@@ -221,11 +228,6 @@ pub const REFUSED_KINDS: [(&str, &str, &str); 8] = [
         "contextbank",
         "this kernel has no IOMMU",
         "let a guest drive the device: `virtio_device (mmio: …, irq: …)`",
-    ),
-    (
-        "mmio_device",
-        "`mmio_device` objects are not supported yet",
-        "hold the frame of its registers in a `native_task`",
     ),
 ];
 

@@ -2,7 +2,7 @@
 //! The `objects` sections.
 
 use super::covers::Covering;
-use super::devices::{DeviceRef, device};
+use super::devices::{DeviceRef, mmio_device, virtio_device};
 use super::kinds::{FOREIGN_KINDS, KINDS, KindInfo, REFUSED_KINDS, RESERVED_OBJECTS};
 use super::params::Params;
 use super::{Checker, Named, guests, raw};
@@ -143,7 +143,7 @@ impl<'a> Checker<'a> {
         };
         let mut params = Params::new(kind, span, &decl.params, &mut self.diagnostics);
         let Some((kind, names)) = kind_of(kind, &mut params) else {
-            self.devices_wrong |= name == "virtio_device";
+            self.devices_wrong |= matches!(name, "virtio_device" | "mmio_device");
             return Kind::Broken;
         };
         let first = self.objects.len();
@@ -187,8 +187,12 @@ fn kind_of<'a>(info: &KindInfo, params: &mut Params<'a, '_>) -> Option<(Kind, Na
         "channel" => channel(params)?,
         "service" => Kind::Service,
         "virtio_device" => {
-            let (device, names) = device(params)?;
+            let (device, names) = virtio_device(params)?;
             return Some((Kind::VirtioDevice(device), Names::Device(names)));
+        }
+        "mmio_device" => {
+            let (device, names) = mmio_device(params)?;
+            return Some((Kind::MmioDevice(device), Names::Device(names)));
         }
         "native_task" => Kind::Native(guests::native(params)?),
         "wasm_server" => Kind::Server(guests::server(params)),

@@ -323,7 +323,12 @@ impl Checker<'_> {
                 "a virtio device cannot be driven without being looked at",
                 "write `(RW)`",
             ),
-            Kind::Service | Kind::VirtioDevice(_) | Kind::Broken => None,
+            Kind::MmioDevice(_) if !given => nothing(format!("add rights: `{name} (RW)`")),
+            Kind::MmioDevice(_) if grants || !rights.read || !rights.write => wrong(
+                "on an MMIO device there are only the rights R and W, together",
+                "write `(RW)`: such a device may change when a register is read; it cannot be shared",
+            ),
+            Kind::Service | Kind::VirtioDevice(_) | Kind::MmioDevice(_) | Kind::Broken => None,
             _ if given => Some((
                 format!("there are no rights on {what}"),
                 format!("write `{name}` alone"),

@@ -141,7 +141,7 @@ impl Checker<'_> {
                 for cap in &object.caps {
                     let target = &self.objects[cap.target];
                     // These are nothing that the kernel knows.
-                    if !matches!(target.kind, Kind::Service | Kind::VirtioDevice(_)) {
+                    if !matches!(target.kind, Kind::Service) && target.kind.device().is_none() {
                         given.insert(target.memory().map_or(cap.target, |(memory, _)| memory));
                     }
                 }

@@ -83,7 +83,7 @@ impl Checker<'_> {
             {
                 (kind.describe(), "")
             }
-            (Kind::Native(_), _) if matches!(kind, Kind::VirtioDevice(_)) => (
+            (Kind::Native(_), _) if kind.device().is_some() => (
                 "a kernel object or a channel",
                 "a native task drives a device itself: give it the frame of its registers and its interrupt",
             ),
@@ -120,20 +120,20 @@ impl Checker<'_> {
             (Kind::Server(_), _) if matches!(kind, Kind::Leftover) => (kind.describe(), ""),
             (Kind::Guest(_), _) if matches!(kind, Kind::Service) => ("a service", ""),
             (Kind::Guest(_), _) if matches!(kind, Kind::Channel { .. }) => ("a channel", ""),
-            (Kind::Guest(_), _) if matches!(kind, Kind::VirtioDevice(_)) => ("a virtio device", ""),
+            (Kind::Guest(_), _) if kind.device().is_some() => (kind.describe(), ""),
             (Kind::Guest(_), _) if matches!(kind, Kind::Untyped { .. }) => (
-                "a channel, a service or a virtio device",
+                "a channel, a service or a device",
                 "its budget goes into the slot `memory`",
             ),
             (Kind::Guest(_), _) => (
-                "a channel, a service or a virtio device",
-                "besides its memory a guest can hold channels, services, virtio devices and hostcall groups",
+                "a channel, a service or a device",
+                "besides its memory a guest can hold channels, services, devices and hostcall groups",
             ),
             (Kind::Server(_), _) if self.of_a_device(target) => (kind.describe(), ""),
             (Kind::Server(_), _) => {
                 let message = format!("{what} has no slot `{}`", slot.value);
                 let help = "the slots of a process server are `memory`, `console`, `timer`, and any for the \
-                     registers and interrupts of virtio devices and for what is left of memory";
+                     registers and interrupts of devices and for what is left of memory";
                 let near = nearest(&slot.value, SERVER_SLOTS);
                 self.push(Diagnostic::new(slot.span, message, help).suggest(near));
                 return false;

@@ -32,6 +32,8 @@ const TOKENS: &[&str] = &[
     "wasm_server",
     "wasm_guest",
     "virtio_device",
+    "mmio_device",
+    "registers",
     "bits",
     "k",
     "M",

@@ -5,9 +5,22 @@ use atoll_abi::Error;
 
 use super::calls;
 use crate::{
-    device::{Device, Width},
+    device::{Device, Registers, Width},
     handle::Capability as _,
 };
+
+impl Registers {
+    /// Writes a register at an offset that is a multiple of the width. Needs the right to write. See the example of
+    /// [`Registers`].
+    ///
+    /// # Errors
+    /// See [`Device`].
+    pub fn write(&self, offset: u32, width: Width, value: u32) -> Result<(), Error> {
+        // SAFETY: there are no queues behind this handle, as the server has said, and nothing else by which the
+        // device would learn of memory.
+        unsafe { calls::device::write(self.device().handle(), offset, width as u32, value) }
+    }
+}
 
 impl Device {
     /// Writes a register at an offset that is a multiple of the width. Needs the right to write.

@@ -371,7 +371,9 @@ impl Spec<'_> {
     fn object(&self, id: usize) -> Object {
         let object = &self.objects[id];
         let users = self.objects.iter().filter(|user| match &user.kind {
-            Kind::VirtioDevice(device) => device.frame == Some(id) || device.irq == Some(id),
+            Kind::VirtioDevice(device) | Kind::MmioDevice(device) => {
+                device.frame == Some(id) || device.irq == Some(id)
+            }
             Kind::Guest(guest) => guest.server == Some(id),
             _ => user
                 .within
@@ -436,6 +438,11 @@ impl Spec<'_> {
                 let frame = device.frame.map_or("?", |frame| self.name(frame));
                 let irq = device.irq.map_or_else(String::new, |irq| self.what(irq));
                 format!("virtio device at {frame} + {:#x}, {irq}", device.offset)
+            }
+            Kind::MmioDevice(device) => {
+                let frame = device.frame.map_or("?", |frame| self.name(frame));
+                let irq = device.irq.map_or_else(String::new, |irq| self.what(irq));
+                format!("MMIO device at {frame}, {irq}")
             }
             Kind::Guest(guest) => format!("guest that runs `{}`", guest.module.value),
             other => bare(other.describe()).into(),
@@ -527,7 +534,7 @@ impl Spec<'_> {
         }
     }
 
-    /// Devices behind virtio, then registers and interrupts that are no such device's.
+    /// Devices that guests drive, then registers and interrupts that are no such device's.
     fn devices(&self) -> Vec<Device> {
         let mut devices = Vec::new();
         let mut parts = BTreeSet::new();
@@ -539,6 +546,13 @@ impl Spec<'_> {
                 let irq = device.irq.map_or_else(String::new, |irq| self.what(irq));
                 let registers = format!("{frame} + {:#x}", device.offset);
                 devices.push(self.device(id, vec![format!("virtio, {irq}"), registers]));
+            }
+            if let Kind::MmioDevice(device) = &object.kind {
+                parts.extend(device.frame);
+                parts.extend(device.irq);
+                let frame = device.frame.map_or("?", |frame| self.name(frame));
+                let irq = device.irq.map_or_else(String::new, |irq| self.what(irq));
+                devices.push(self.device(id, vec![irq, frame.into()]));
             }
         }
         for (id, object) in self.objects.iter().enumerate() {
@@ -627,6 +641,7 @@ fn type_name(kind: &Kind) -> &'static str {
         Kind::Channel { .. } => "channel",
         Kind::Service => "service",
         Kind::VirtioDevice(_) => "virtio_device",
+        Kind::MmioDevice(_) => "mmio_device",
         Kind::Server(_) => "wasm_server",
         Kind::Guest(_) => "wasm_guest",
         Kind::Native(_) => "native_task",

@@ -15,8 +15,7 @@ pub(crate) fn write<P: Platform>(
 ) -> Answer<()> {
     let me = me(caller);
     for (n, line) in Text::read(me, text, len)?.lines().enumerate() {
-        me.server
-            .log_line(me.name(), level, n == 0, format_args!("{line}"));
+        me.say(Some(level), n == 0, format_args!("{line}"))?;
     }
     Ok(())
 }

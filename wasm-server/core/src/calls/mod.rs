@@ -13,6 +13,7 @@ pub(crate) mod guest;
 pub(crate) mod handle;
 pub(crate) mod introspect;
 pub(crate) mod log;
+pub(crate) mod logs;
 pub(crate) mod module;
 pub(crate) mod process;
 pub(crate) mod session;

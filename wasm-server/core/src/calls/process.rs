@@ -4,7 +4,7 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 
 use atoll_abi::{
-    Error, Groups, Handle, NEVER, Pid, ProcessState, Rights,
+    Error, Group, Groups, Handle, NEVER, Pid, ProcessState, Rights,
     message::{
         Events, EventsRequest, GrantRequest, ProcessInfo, ProcessList, Program, Report,
         StartRequest, TakeRequest, Text,
@@ -115,6 +115,9 @@ pub(crate) fn restrict<P: Platform>(
 ) -> Answer<()> {
     let process = process(me(caller), handle, Rights::GRANT)?;
     process.guest().ok_or(Error::Ended)?.restrict(groups);
+    if groups.contains(Group::Logs) {
+        me(caller).server.leave_log(process.pid);
+    }
     Ok(())
 }
 

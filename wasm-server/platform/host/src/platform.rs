@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Linux as the server's platform.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{collections::VecDeque, fmt, ops::Range, sync::Arc};
 
 use capdl::blob::{Kind, ObjectId, Reader};
 use parking_lot::Mutex;
@@ -200,7 +200,7 @@ impl Platform for Host {
         region.write(offset.into(), bytes)
     }
 
-    fn device(&self, _: ObjectId, _: u32, _: ObjectId) -> Result<Device, Failure> {
+    fn device(&self, _: ObjectId, _: Range<u32>, _: ObjectId) -> Result<Device, Failure> {
         Err(Failure::Refused("a device: this platform has none"))
     }
 
@@ -233,4 +233,6 @@ impl Platform for Host {
     fn console_write(&self, text: &str) {
         (self.console)(text);
     }
+
+    fn console_again(&self) {}
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The PL011 (Arm DDI 0183, chapter 3), polled, if the spec gives it to the server.
+//! The PL011 (Arm DDI 0183, chapter 3), polled, if the spec gives it to the server. A guest may have the same
+//! device and print in the server's place.
 
 use core::{
     fmt::{self, Write as _},
     ptr,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 
 use lock_api::Mutex;
@@ -19,6 +20,14 @@ use crate::{lock::WordLock, shared::Page};
 const DR: usize = 0x00;
 /// Flag register.
 const FR: usize = 0x18;
+/// Integer and fractional baud rate, line control, control and interrupt mask.
+const IBRD: usize = 0x24;
+const FBRD: usize = 0x28;
+const LCR_H: usize = 0x2c;
+const CR: usize = 0x30;
+const IMSC: usize = 0x38;
+/// UART, transmitter and receiver enabled.
+const CR_ENABLED: u32 = 1 << 0 | 1 << 8 | 1 << 9;
 /// The receive FIFO is empty.
 const FR_RXFE: u32 = 1 << 4;
 /// The transmit FIFO is full.
@@ -32,12 +41,62 @@ static LINE: Mutex<WordLock, Option<Page>> = Mutex::new(None);
 /// How often a line is written that others have cut.
 const MAX_REPEATS: usize = 3;
 
+/// The device as it was found: baud rate and line control.
+static FOUND: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+/// What a guest has written last.
+static LAST: AtomicU32 = AtomicU32::new(END);
+/// The end of a line.
+const END: u32 = b'\n' as u32;
+
 /// Prints from now on through the registers mapped at this address.
 ///
 /// # Safety
 /// It is 0 or a PL011's page, mapped as device memory, read-write, for good.
 pub unsafe fn init(registers: usize) {
     REGISTERS.store(registers, Ordering::Relaxed);
+    if registers != 0 {
+        for (place, offset) in FOUND.iter().zip([IBRD, FBRD, LCR_H]) {
+            // SAFETY: the caller's promise. To read these changes nothing.
+            let value =
+                unsafe { ptr::with_exposed_provenance::<u32>(registers + offset).read_volatile() };
+            place.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A guest has written to a device's register at this address.
+pub fn note_write(address: usize, value: u32) {
+    if address == REGISTERS.load(Ordering::Relaxed) + DR {
+        LAST.store(value & 0xff, Ordering::Relaxed);
+    }
+}
+
+/// Prints again where a guest has printed: with the device as it was found, at the beginning of a line.
+pub fn again() {
+    let base = REGISTERS.load(Ordering::Relaxed);
+    if base == 0 {
+        return;
+    }
+    let _guard = LINE.lock();
+    let [ibrd, fbrd, lcr_h] = FOUND.each_ref().map(|place| place.load(Ordering::Relaxed));
+    // In this order: what is written to the line control makes the baud rate valid, and is to be written while
+    // the device is off (3.3.6, 3.3.7).
+    let values = [
+        (CR, 0),
+        (IMSC, 0),
+        (IBRD, ibrd),
+        (FBRD, fbrd),
+        (LCR_H, lcr_h),
+        (CR, CR_ENABLED),
+    ];
+    for (offset, value) in values {
+        // SAFETY: `init` was promised that these are the registers. They have an effect on the line, and
+        // nothing else.
+        unsafe { ptr::with_exposed_provenance_mut::<u32>(base + offset).write_volatile(value) };
+    }
+    if LAST.swap(END, Ordering::Relaxed) != END {
+        let _ = Uart.write_str("\n");
+    }
 }
 
 /// Others print, too: all have this page.

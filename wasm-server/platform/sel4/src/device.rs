@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Virtio devices: their registers (virtio 1.2, 4.2.2), their interrupts, and the memory of their
-//! virtqueues. No guest reaches any of these; eight devices share a page of registers, which page rights
-//! cannot tell apart.
+//! Devices: their registers (of virtio devices, virtio 1.2, 4.2.2), their interrupts, and the memory of
+//! virtqueues. No guest reaches any of these itself; eight virtio devices share a page of registers, which page
+//! rights cannot tell apart.
 
 use alloc::sync::Arc;
 use core::{
@@ -14,15 +14,14 @@ use lock_api::Mutex;
 use sel4::{CapRights, cap};
 use wasm_server_core::platform::{Failure, Page, QueueMemory, Registers, Width};
 
-use crate::{access, account::PAGE, cspace, lock::InnerLock, space::Space};
-
-/// Bytes of the registers of one device.
-pub const SLOT: u32 = 0x200;
+use crate::{access, account::PAGE, console, cspace, lock::InnerLock, space::Space};
 
 /// A device that the spec gives to guests of this server.
 pub struct Device {
     /// The server's address of the registers.
     registers: usize,
+    /// Bytes of them.
+    len: u32,
     irq: cap::IrqHandler,
     /// A slot for the notification that the interrupt signals, once there is one.
     badged: Mutex<InnerLock, Option<u64>>,
@@ -32,10 +31,12 @@ impl Device {
     /// The one whose registers the server has at an address.
     ///
     /// # Safety
-    /// [`SLOT`] bytes there are a device's registers, mapped as device memory, read-write, for good.
-    pub unsafe fn new(registers: usize, irq: cap::IrqHandler) -> Self {
+    /// So many bytes there are a device's registers, mapped as device memory, read-write, for good. If what is
+    /// written there can have the device access memory, who writes sees to it that it is memory for that.
+    pub unsafe fn new(registers: usize, len: u32, irq: cap::IrqHandler) -> Self {
         Self {
             registers,
+            len,
             irq,
             badged: Mutex::new(None),
         }
@@ -70,7 +71,7 @@ impl Device {
 
     fn address(&self, offset: u32, width: Width) -> Option<usize> {
         let bytes = width.bytes();
-        let is_there = offset.is_multiple_of(bytes) && offset.checked_add(bytes)? <= SLOT;
+        let is_there = offset.is_multiple_of(bytes) && offset.checked_add(bytes)? <= self.len;
         is_there.then_some(self.registers + offset as usize)
     }
 }
@@ -82,7 +83,7 @@ impl Registers for Device {
         };
         let at = ptr::with_exposed_provenance::<u32>(at);
         // SAFETY: `new` was promised that these are a device's registers. Reading one has the effect that
-        // virtio gives it, and never one on memory.
+        // the device gives it, and never one on memory.
         let value = unsafe {
             match width {
                 Width::Byte => at.cast::<u8>().read_volatile().into(),
@@ -100,8 +101,9 @@ impl Registers for Device {
         };
         let at = ptr::with_exposed_provenance_mut::<u32>(at);
         full_barrier();
-        // SAFETY: as in `read`. What a write has the device do to memory is what the virtqueues say, which
-        // the caller keeps (`wasm_virtio`): they name nothing but frames of the guest that drives it.
+        // SAFETY: as in `read`. What a write has a virtio device do to memory is what the virtqueues say, which
+        // the caller keeps (`wasm_virtio`): they name nothing but frames of the guest that drives it. Other
+        // devices do nothing to memory.
         unsafe {
             match width {
                 Width::Byte => at.cast::<u8>().write_volatile(value as u8),
@@ -110,6 +112,7 @@ impl Registers for Device {
             }
         }
         full_barrier();
+        console::note_write(at.addr(), value);
     }
 }
 

@@ -2,7 +2,7 @@
 //! seL4 as the server's platform.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
-use core::fmt;
+use core::{fmt, ops::Range};
 
 use capdl::blob::{Kind, ObjectId, Reader};
 use lock_api::Mutex;
@@ -20,7 +20,7 @@ use crate::{
     clock,
     code::Code,
     console, cspace, debugger,
-    device::{self, Device},
+    device::Device,
     heap,
     home::Sel4Home,
     image::Image,
@@ -348,8 +348,13 @@ impl Platform for Sel4 {
         region.write(offset as usize, bytes)
     }
 
-    fn device(&self, frame: ObjectId, offset: u32, irq: ObjectId) -> Result<Device, Failure> {
-        let end = offset as usize + device::SLOT as usize;
+    fn device(
+        &self,
+        frame: ObjectId,
+        registers: Range<u32>,
+        irq: ObjectId,
+    ) -> Result<Device, Failure> {
+        let end = registers.end as usize;
         let frame = self
             .frames
             .iter()
@@ -364,9 +369,11 @@ impl Platform for Sel4 {
             .ok_or(Failure::Refused(
                 "its interrupt, which the server was not given",
             ))?;
+        let address = frame.address + registers.start as usize;
         // SAFETY: in a page that the root task mapped for good, which the spec says holds the registers of
-        // virtio devices; a spec that says so of something else has the server write to that, as it may.
-        Ok(unsafe { Device::new(frame.address + offset as usize, *irq) })
+        // devices, and of those that are no virtio devices that they do not use memory by themselves; a spec that
+        // says so of something else has the server write to that, as it may.
+        Ok(unsafe { Device::new(address, registers.len() as u32, *irq) })
     }
 
     fn interrupt(&self, device: &Device, home: &Sel4Home, bit: u32) -> Result<(), Failure> {
@@ -395,5 +402,9 @@ impl Platform for Sel4 {
         #[cfg(feature = "crash")]
         assert_ne!(text, "\u{2020}", "a guest has asked for it");
         console::write(text);
+    }
+
+    fn console_again(&self) {
+        console::again();
     }
 }
