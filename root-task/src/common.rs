@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the spec has several programs hold, and the root task therefore keeps itself: channels, a timer, a
-//! console.
+//! console. A channel of a native task is always one of these, since it is the root task that maps it.
 
 use capdl::blob::{Kind, Object, ObjectId, Reader};
 use heapless::Vec;
 use wasm_handoff::{MAX_HOLDERS, MAX_SHARED, badge};
 
 use crate::MAX_PROGRAMS;
+use crate::plan::PAGE;
 use crate::problem::{Failure, Problem};
 
-/// A channel that several programs hold.
+/// A channel that several programs hold, or a native task.
 #[derive(Clone, Debug)]
 pub struct Channel {
     /// Its object.
@@ -66,7 +67,7 @@ impl Common {
         for (id, object) in spec.iter() {
             let users = Users::of(spec, id, &programs);
             match object.kind {
-                Kind::Channel { bytes } if users.holders.len() > 1 => common
+                Kind::Channel { bytes } if users.holders.len() > 1 || users.has_task => common
                     .add_channel(spec, (id, &object), bytes, users.holders)
                     .map_err(|problem| problem.of(spec.file, &object))?,
                 Kind::Irq { .. } if users.as_timer.count_ones() > 1 => {
@@ -150,6 +151,11 @@ impl Common {
 }
 
 impl Channel {
+    /// Its pages.
+    pub const fn pages(&self) -> usize {
+        self.bytes as usize / PAGE as usize
+    }
+
     /// Whether the program with this number holds it.
     pub fn has(&self, program: u8) -> bool {
         self.holders.iter().any(|holder| holder.program == program)
@@ -159,6 +165,8 @@ impl Channel {
 /// The programs that use an object.
 struct Users {
     holders: Vec<Holder, MAX_PROGRAMS>,
+    /// Whether one of the holders is a native task.
+    has_task: bool,
     as_timer: u16,
     as_console: u16,
 }
@@ -167,6 +175,7 @@ impl Users {
     fn of(spec: &Reader<'static>, id: ObjectId, programs: &[ObjectId]) -> Self {
         let mut users = Self {
             holders: Vec::new(),
+            has_task: false,
             as_timer: 0,
             as_console: 0,
         };
@@ -178,11 +187,13 @@ impl Users {
                     _ => holder == program,
                 };
                 let is_server = matches!(object.kind, Kind::WasmServer(_));
+                let is_task = matches!(object.kind, Kind::NativeTask(_));
                 for cap in object.caps.iter().filter(|_| is_of_it) {
                     if cap.target != id {
                         continue;
                     }
                     held = Some(held.unwrap_or(false) | cap.rights.write);
+                    users.has_task |= is_task;
                     match cap.slot {
                         "timer" if is_server => users.as_timer |= 1 << number,
                         "console" if is_server => users.as_console |= 1 << number,
@@ -207,7 +218,7 @@ mod tests {
     use capdl::blob::Rights;
 
     use super::*;
-    use crate::grants::tests::{NONE, R, RW, guest, server, spec, untyped};
+    use crate::grants::tests::{NONE, R, RW, guest, server, spec, task, untyped};
 
     fn channel() -> Kind<'static> {
         Kind::Channel { bytes: 65536 }
@@ -254,6 +265,24 @@ mod tests {
         assert!(common.has(ObjectId(5)) && common.has(ObjectId(8)));
         assert!(!common.has(ObjectId(4)) && !common.has(ObjectId(9)));
         assert_eq!([0, 1, 2].map(|program| common.pages(program)), [3, 3, 0]);
+    }
+
+    #[test]
+    fn channels_of_native_tasks_are_common_whoever_else_holds_them() {
+        let spec = spec(&[
+            ("a", server(), &[]),
+            ("t", task(), &[("alone", 4, R), ("both", 5, RW)]),
+            ("ga", guest(0), &[("both", 5, R), ("servers", 6, RW)]),
+            ("ut", untyped(), &[]),
+            ("alone", channel(), &[("memory", 3, NONE)]),
+            ("both", channel(), &[("memory", 3, NONE)]),
+            ("servers", channel(), &[("memory", 3, NONE)]),
+        ]);
+        let common = Common::find(&spec).unwrap();
+        assert_eq!(holders(&common, 0), [(1, false)]);
+        assert_eq!(holders(&common, 1), [(0, false), (1, true)]);
+        assert_eq!(common.channels.len(), 2);
+        assert_eq!((common.pages(0), common.pages(1)), (2, 3));
     }
 
     #[test]

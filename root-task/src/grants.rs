@@ -181,8 +181,7 @@ fn append(
     let id = cap.target;
     let target = spec.object(id).ok_or(Problem::NoObject(id.0))?;
     match target.kind {
-        Kind::Frame { .. } if !cap.rights.read => Err(Problem::FrameRights),
-        Kind::Channel { .. } => Err(Problem::ChannelOfTask(target.name)),
+        Kind::Frame { .. } | Kind::Channel { .. } if !cap.rights.read => Err(Problem::FrameRights),
         _ => push(spec, grants, holder, (id, target.name), cap),
     }
 }
@@ -232,7 +231,9 @@ fn memory_of(
 #[cfg(test)]
 pub(crate) mod tests {
 
-    use capdl::blob::{CapData, Groups, Limits, Restart, Start, WasmGuest, WasmServer, Writer};
+    use capdl::blob::{
+        CapData, Groups, Limits, NativeTask, Restart, Start, WasmGuest, WasmServer, Writer,
+    };
 
     use super::*;
 
@@ -280,6 +281,17 @@ pub(crate) mod tests {
             prio: 200,
             heap: 1 << 20,
             restart: Restart::Permanent,
+        })
+    }
+
+    pub fn task() -> Kind<'static> {
+        Kind::NativeTask(NativeTask {
+            program: "p",
+            prio: 1,
+            stack: 4096,
+            heap: 4096,
+            restart: Restart::Temporary,
+            args: Vec::new(),
         })
     }
 
@@ -336,6 +348,22 @@ pub(crate) mod tests {
         assert_eq!(objects(&a), [2, 4, 6]);
         assert_eq!(objects(&b), [8]);
         disjoint(&spec, &b, &Common::default(), [("a", &a)].into_iter()).unwrap();
+    }
+
+    #[test]
+    fn a_task_has_its_channels_as_they_are_written() {
+        let spec = spec(&[
+            ("t", task(), &[("in", 1, R), ("out", 1, RW)]),
+            (
+                "link",
+                Kind::Channel { bytes: 65536 },
+                &[("memory", 2, NONE)],
+            ),
+            ("ut", untyped(), &[]),
+        ]);
+        let grants = collect(&spec, ObjectId(0), &Common::find(&spec).unwrap()).unwrap();
+        let rights: std::vec::Vec<_> = grants.iter().map(|grant| grant.rights).collect();
+        assert_eq!((objects(&grants), rights), ([1, 1].into(), [R, RW].into()));
     }
 
     #[test]

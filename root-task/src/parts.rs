@@ -5,7 +5,7 @@ use capdl::blob::{Kind, Rights};
 use heapless::Vec;
 use root_task::elf::Access;
 use root_task::grants::{self, Grant};
-use root_task::plan::{Layout, PAGE, PAGE_BITS, Windows};
+use root_task::plan::{Layout, Mapped, PAGE, PAGE_BITS, Windows};
 use root_task::problem::Problem;
 use sel4::cap_type::Granule;
 use sel4::{AbsoluteCPtr, CNodeCapData, CapRights, CapTypeForObjectOfFixedSize, VmAttributes, cap};
@@ -82,6 +82,14 @@ impl Parts {
             .spec
             .object(grant.object)
             .ok_or(Problem::NoObject(grant.object.0))?;
+        if let Kind::Channel { bytes } = object.kind {
+            let vaddr = self.map_channel(grant, bytes, fabric, system)?;
+            return Ok(Given {
+                object: grant.object.0,
+                cptr: 0,
+                vaddr,
+            });
+        }
         let mut given = Given {
             object: grant.object.0,
             cptr: self.take()?,
@@ -92,7 +100,7 @@ impl Parts {
             Kind::Frame {
                 size_bits, paddr, ..
             } => {
-                given.vaddr = self.windows.place(size_bits)?;
+                given.vaddr = self.windows.place(Mapped::Frame(size_bits))?;
                 self.space
                     .cover(fabric, given.vaddr, 1 << size_bits, size_bits)?;
                 let rights = rights(grant.rights);
@@ -124,6 +132,46 @@ impl Parts {
             _ => fill::give(&system.spec, &system.objects, &grant.cap(), destination)?,
         }
         Ok(given)
+    }
+
+    /// Maps a channel of a native task with the rights of the grant; answers where.
+    fn map_channel(
+        &mut self,
+        grant: &Grant,
+        bytes: u32,
+        fabric: &mut Fabric,
+        system: &System,
+    ) -> Result<u64, Problem> {
+        let vaddr = self.windows.place(Mapped::Pages(bytes.into()))?;
+        self.space.cover(fabric, vaddr, bytes.into(), PAGE_BITS)?;
+        let access = if grant.rights.write {
+            Access::Write
+        } else {
+            Access::Read
+        };
+        let frames = system.shared.frames(grant.object)?;
+        for (frame, page) in frames.zip(0..) {
+            self.map_copy(frame, vaddr + page * PAGE, access)?;
+        }
+        Ok(vaddr)
+    }
+
+    /// Maps a page of others by a copy of its frame's capability, which then is in the program's CNode: there it stays
+    /// as long as the program.
+    pub fn map_copy(&mut self, frame: usize, vaddr: u64, access: Access) -> Result<(), Problem> {
+        let rights = match access {
+            Access::Write => CapRights::read_write(),
+            Access::Read | Access::Execute => CapRights::read_only(),
+        };
+        at(self.temp)
+            .copy(&at(frame), rights)
+            .map_err(refused("copy a frame's capability"))?;
+        self.space.map(self.temp, 1, vaddr, PAGE_BITS, access)?;
+        let slot = self.take()?;
+        self.own()
+            .at(slot)
+            .move_(&at(self.temp))
+            .map_err(refused("give the program a page that it shares"))
     }
 
     /// Puts the message to the program where its layout has it, read-only.

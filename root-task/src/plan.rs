@@ -147,7 +147,34 @@ pub const TASK: Layout = {
     }
 };
 
-/// Places frames of `2^bits` bytes each, one after the other.
+/// Memory of others that is mapped in a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mapped {
+    /// A frame of so many bytes, as log2.
+    Frame(u8),
+    /// So many bytes in pages, as a channel is.
+    Pages(u64),
+}
+
+impl Mapped {
+    /// Its bytes.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::Frame(bits) => 1 << bits,
+            Self::Pages(bytes) => bytes,
+        }
+    }
+
+    /// log2 of the bytes of each of the pages that it is mapped in.
+    pub const fn page_bits(self) -> u8 {
+        match self {
+            Self::Frame(bits) => bits,
+            Self::Pages(_) => PAGE_BITS,
+        }
+    }
+}
+
+/// Places what is [`Mapped`], one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Windows {
     next: u64,
@@ -163,24 +190,25 @@ impl Windows {
         }
     }
 
-    /// The address for the next frame.
+    /// The address for the next.
     ///
     /// # Errors
     /// [`Problem::FrameSize`], [`Problem::NoRoom`]
-    pub fn place(&mut self, bits: u8) -> Result<u64, Problem> {
-        if !matches!(bits, 12 | 21 | 30) {
-            return Err(Problem::FrameSize(bits));
-        }
-        let bytes = 1 << bits;
-        let at = self.next.next_multiple_of(WINDOW_STEP.max(bytes));
-        if at + bytes > self.end {
+    pub fn place(&mut self, mapped: Mapped) -> Result<u64, Problem> {
+        let (bytes, align, what) = match mapped {
+            Mapped::Frame(bits @ (12 | 21 | 30)) => (1 << bits, 1 << bits, "this frame"),
+            Mapped::Frame(bits) => return Err(Problem::FrameSize(bits)),
+            Mapped::Pages(bytes) => (bytes, PAGE, "this channel"),
+        };
+        let at = self.next.next_multiple_of(WINDOW_STEP.max(align));
+        if bytes > self.end.saturating_sub(at) {
             return Err(Problem::NoRoom {
-                what: "this frame",
+                what,
                 bytes,
                 room: self.end.saturating_sub(self.next),
             });
         }
-        // The step after a frame keeps the page behind it unmapped.
+        // The step after it keeps the page behind it unmapped.
         self.next = at + bytes + WINDOW_STEP;
         Ok(at)
     }
@@ -211,7 +239,7 @@ pub struct Shared {
 }
 
 impl Plan {
-    /// Plans a process server with this program and heap, and with frames of `frame_bits` given to it.
+    /// Plans a process server with this program and heap, and with `windows` onto what it is given.
     ///
     /// # Errors
     /// [`Problem::NoSlotsIn`], those of [`Plan::new`]
@@ -219,7 +247,7 @@ impl Plan {
         elf: &Elf<'_>,
         heap: u32,
         shared: Shared,
-        frame_bits: impl Iterator<Item = u8>,
+        windows: impl Iterator<Item = Mapped>,
     ) -> Result<Self, Problem> {
         room(
             "the compiled spec",
@@ -239,10 +267,10 @@ impl Plan {
             (vspace::ARCHIVE, shared.archive),
         ];
         let (stack, heap) = (vspace::STACK_BYTES, Heap::new(heap));
-        Self::new(&SERVER, elf, stack, heap, &images, frame_bits)
+        Self::new(&SERVER, elf, stack, heap, &images, windows)
     }
 
-    /// Plans a native task with this program, stack and heap, and with frames of `frame_bits` given to it.
+    /// Plans a native task with this program, stack and heap, and with `windows` onto what it is given.
     ///
     /// # Errors
     /// Those of [`Plan::new`]
@@ -250,13 +278,13 @@ impl Plan {
         elf: &Elf<'_>,
         stack: u32,
         heap: u32,
-        frame_bits: impl Iterator<Item = u8>,
+        windows: impl Iterator<Item = Mapped>,
     ) -> Result<Self, Problem> {
-        Self::new(&TASK, elf, stack.into(), Heap::new(heap), &[], frame_bits)
+        Self::new(&TASK, elf, stack.into(), Heap::new(heap), &[], windows)
     }
 
     /// Plans a program with a stack of these bytes, a heap, tables for the addresses and bytes of `mapped`, where
-    /// frames of others will be mapped, and with frames of `frame_bits` given to it.
+    /// frames of others will be mapped, and with `windows` onto what it is given.
     ///
     /// # Errors
     /// [`Problem::NoRoom`], [`Problem::TooManyTables`], [`Problem::FrameSize`]
@@ -266,7 +294,7 @@ impl Plan {
         stack: u64,
         heap: Heap,
         mapped: &[(u64, u64)],
-        frame_bits: impl Iterator<Item = u8>,
+        windows: impl Iterator<Item = Mapped>,
     ) -> Result<Self, Problem> {
         let stack = stack.next_multiple_of(PAGE);
         room("its stack", stack, layout.stack_room)?;
@@ -298,9 +326,9 @@ impl Plan {
             heap.small * PAGE,
             PAGE_BITS,
         )?;
-        let mut windows = Windows::new(layout);
-        for bits in frame_bits {
-            cover(windows.place(bits)?, 1 << bits, bits)?;
+        let mut places = Windows::new(layout);
+        for mapped in windows {
+            cover(places.place(mapped)?, mapped.bytes(), mapped.page_bits())?;
         }
 
         // One more page of memory for what is smaller than one (TCB, endpoint, notification), one for
@@ -384,15 +412,22 @@ mod tests {
     #[test]
     fn windows_leave_guards() {
         let mut windows = Windows::new(&SERVER);
-        let first = windows.place(12).unwrap();
-        let second = windows.place(12).unwrap();
-        let large = windows.place(21).unwrap();
+        let first = windows.place(Mapped::Frame(12)).unwrap();
+        let second = windows.place(Mapped::Frame(12)).unwrap();
+        let large = windows.place(Mapped::Frame(21)).unwrap();
+        let pages = windows.place(Mapped::Pages(5 * PAGE)).unwrap();
+        let last = windows.place(Mapped::Frame(12)).unwrap();
         assert_eq!(first, vspace::DEVICES);
         assert!(second >= first + 2 * PAGE && large >= second + 2 * PAGE);
         assert_eq!((second % WINDOW_STEP, large % LARGE_PAGE), (0, 0));
-        assert_eq!(windows.place(16), Err(Problem::FrameSize(16)));
-        while windows.place(30).is_ok() {}
-        assert!(matches!(windows.place(30), Err(Problem::NoRoom { .. })));
+        assert!(pages > large + LARGE_PAGE && last > pages + 5 * PAGE);
+        assert_eq!(pages % WINDOW_STEP, 0);
+        let odd = windows.place(Mapped::Frame(16));
+        assert_eq!(odd, Err(Problem::FrameSize(16)));
+        while windows.place(Mapped::Frame(30)).is_ok() {}
+        for large in [Mapped::Frame(30), Mapped::Pages(u64::MAX - PAGE)] {
+            assert!(matches!(windows.place(large), Err(Problem::NoRoom { .. })));
+        }
     }
 
     #[test]
@@ -401,7 +436,8 @@ mod tests {
             spec: 2 * PAGE,
             archive: 3 * PAGE,
         };
-        let plan = Plan::server(&program(10 * PAGE), 4 << 20, shared, [12].into_iter()).unwrap();
+        let frame = [Mapped::Frame(12)];
+        let plan = Plan::server(&program(10 * PAGE), 4 << 20, shared, frame.into_iter()).unwrap();
         // Pages: 10 of the program, 16 of stack, IPC buffer, handoff. Tables: one of level 1; of
         // level 2 for program, stack, heap and devices; of level 3 for program, stack, spec, archive
         // and devices.
@@ -418,6 +454,10 @@ mod tests {
         assert_eq!((plan.stack, plan.objects), (3 * PAGE, 11 + 8 + 1 + 4));
         // 32 KiB of CNode besides.
         assert_eq!(plan.bits, 17);
+        // A channel is mapped where it lies in others: it takes tables, here one of level 2 and two of level 3.
+        let channel = [Mapped::Pages(LARGE_PAGE + PAGE)];
+        let with = Plan::task(&program(PAGE), 10_000, 8192, channel.into_iter()).unwrap();
+        assert_eq!(with.objects, plan.objects + 3);
         let no_room = |stack, heap| {
             let plan = Plan::task(&program(PAGE), stack, heap, [].into_iter());
             plan.unwrap_err().to_string()

@@ -113,7 +113,7 @@ pub enum Problem {
     NoObject(u16),
     /// A frame of a size that the architecture lacks.
     FrameSize(u8),
-    /// A frame's rights cannot be expressed in a page table.
+    /// The rights to a frame or a channel cannot be expressed in a page table.
     FrameRights,
     /// Something else is wanted here.
     WrongKind {
@@ -124,8 +124,6 @@ pub enum Problem {
     },
     /// A channel has no `memory` capability.
     ChannelWithoutMemory(&'static str),
-    /// A native task is to hold a channel.
-    ChannelOfTask(&'static str),
     /// An object can have one holder only, and has one.
     TakenBy {
         /// The object.
@@ -335,7 +333,7 @@ impl fmt::Display for Problem {
                 )
             }
             Self::FrameRights => f.write_str(
-                "a frame's rights must be R or RW: page tables have no other that users could use",
+                "the rights to memory must be R or RW: page tables have no other that users could use",
             ),
             Self::WrongKind { target, wanted } => write!(f, "`{target}` is not {wanted}"),
             Self::ChannelWithoutMemory(channel) => {
@@ -344,10 +342,6 @@ impl fmt::Display for Problem {
                     "channel `{channel}` has no capability `memory` to an untyped"
                 )
             }
-            Self::ChannelOfTask(channel) => write!(
-                f,
-                "`{channel}` is a channel, which native tasks cannot hold yet; give it a frame and notifications"
-            ),
             Self::TakenBy { target, holder } => {
                 write!(
                     f,

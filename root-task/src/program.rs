@@ -9,7 +9,7 @@ use heapless::Vec;
 use root_task::common::Common;
 use root_task::elf::{Access, Elf, MAX_SEGMENTS};
 use root_task::grants::{self, Grants};
-use root_task::plan::{LARGE_PAGE, LARGE_PAGE_BITS, PAGE, PAGE_BITS, Plan, Windows};
+use root_task::plan::{LARGE_PAGE, LARGE_PAGE_BITS, Mapped, PAGE, PAGE_BITS, Plan, Windows};
 use root_task::problem::{Failure, Problem};
 use sel4::cap_type::{Granule, IrqHandler, LargePage, Tcb, VSpace};
 use sel4::init_thread::slot as root_slot;
@@ -139,16 +139,18 @@ impl Program {
             common,
             others.iter().map(|other| (other.name, &other.grants)),
         )?;
-        let frames = grants
+        let pages = common.pages(others.len() as u8);
+        let windows = grants
             .iter()
             .filter_map(|grant| match spec.object(grant.object)?.kind {
-                Kind::Frame { size_bits, .. } => Some(size_bits),
+                Kind::Frame { size_bits, .. } => Some(Mapped::Frame(size_bits)),
+                Kind::Channel { bytes } => Some(Mapped::Pages(bytes.into())),
                 _ => None,
             })
-            .chain(iter::repeat_n(PAGE_BITS, common.pages(others.len() as u8)));
+            .chain(iter::repeat_n(Mapped::Frame(PAGE_BITS), pages));
         let plan = match &object.kind {
-            Kind::WasmServer(parameters) => server::plan(payload, parameters, frames),
-            Kind::NativeTask(parameters) => task::plan(payload, parameters, frames),
+            Kind::WasmServer(parameters) => server::plan(payload, parameters, windows),
+            Kind::NativeTask(parameters) => task::plan(payload, parameters, windows),
             _ => return Ok(None),
         };
         Ok(Some(Self {
@@ -211,7 +213,7 @@ impl Program {
         }
         parts.told = system
             .shared
-            .give(index as u8, &mut parts, &mut fabric)
+            .give(index as u8, self.role, &mut parts, &mut fabric)
             .map_err(|problem| self.failure(file, problem))?;
         parts.told.life = self.restarts as u8;
         self.finish(index, parts, &mut fabric, system)

@@ -4,7 +4,7 @@
 
 use capdl::blob::{ObjectId, WasmServer};
 use root_task::elf::{Access, Elf};
-use root_task::plan::{PAGE, PAGE_BITS, Plan, SERVER, Shared};
+use root_task::plan::{Mapped, PAGE, PAGE_BITS, Plan, SERVER, Shared};
 use root_task::problem::Problem;
 use sel4::cap_type::{Endpoint, Tcb};
 use sel4::{CNodeCapData, CapRights, CapTypeForObjectOfFixedSize};
@@ -34,13 +34,13 @@ pub fn program(payload: &Payload) -> Result<Elf<'static>, Problem> {
 pub fn plan(
     payload: &Payload,
     parameters: &WasmServer,
-    frames: impl Iterator<Item = u8>,
+    windows: impl Iterator<Item = Mapped>,
 ) -> Result<Plan, Problem> {
     let shared = Shared {
         spec: payload.spec.bytes.len() as u64,
         archive: payload.archive.bytes.len() as u64,
     };
-    Plan::server(&program(payload)?, parameters.heap, shared, frames)
+    Plan::server(&program(payload)?, parameters.heap, shared, windows)
 }
 
 /// Shares spec and archive, and fills in the server's CNodes and handoff.

@@ -4,11 +4,14 @@
 //!
 //! All of it is the root task's. A program has copies of capabilities, in its own CNode, and these go with that.
 
+use core::ops::Range;
+
+use capdl::blob::ObjectId;
 use heapless::Vec;
 use root_task::MAX_PROGRAMS;
 use root_task::common::{Channel, Common};
 use root_task::elf::Access;
-use root_task::plan::{PAGE, PAGE_BITS};
+use root_task::plan::{Mapped, PAGE, PAGE_BITS};
 use root_task::problem::{Failure, Problem};
 use sel4::cap_type::{Granule, IrqHandler, Notification};
 use sel4::init_thread::slot as root_slot;
@@ -22,6 +25,7 @@ use crate::System;
 use crate::invoke::{at, cap, refused, retype};
 use crate::objects::{Memory, Objects};
 use crate::parts::Parts;
+use crate::program::Role;
 use crate::raw;
 use crate::vspace::{Fabric, RootWindows};
 
@@ -121,10 +125,20 @@ impl Shared {
         slot.copied().ok_or(Problem::TooManyPrograms)
     }
 
-    /// Gives a program what it has in common with others.
+    /// The slots of the frames of a channel.
+    pub fn frames(&self, channel: ObjectId) -> Result<Range<usize>, Problem> {
+        let mut all = self.common.channels.iter().zip(&self.made);
+        let found = all.find(|(of, _)| of.object == channel);
+        let (of, made) = found.ok_or(Problem::NoObject(channel.0))?;
+        Ok(made.frames..made.frames + of.pages())
+    }
+
+    /// Gives a program what it has in common with others. A server gets the frames of channels, which it maps itself;
+    /// a native task has had them mapped.
     pub fn give(
         &self,
         program: u8,
+        role: Role,
         parts: &mut Parts,
         fabric: &mut Fabric,
     ) -> Result<Told, Problem> {
@@ -136,23 +150,12 @@ impl Shared {
             let Some(own) = channel.holders.iter().find(|h| h.program == program) else {
                 continue;
             };
-            let rights = if own.write {
-                CapRights::read_write()
-            } else {
-                CapRights::read_only()
-            };
-            let frames = parts.next;
-            for frame in 0..channel.bytes as usize / PAGE as usize {
-                let slot = parts.take()?;
-                parts
-                    .own()
-                    .at(slot)
-                    .copy(&at(made.frames + frame), rights)
-                    .map_err(refused("give the program a frame of a channel"))?;
-            }
             let mut shared = SharedChannel {
                 object: channel.object.0,
-                frames,
+                frames: match role {
+                    Role::Server => give_frames(parts, made.frames, channel, own.write)?,
+                    Role::Task => 0,
+                },
                 write: own.write,
                 ledger: 0,
                 signal: self.common.signal(program, channel.object),
@@ -162,22 +165,15 @@ impl Shared {
                     shared.ledger = map(parts, fabric, ledger, Access::Write)?;
                     continue;
                 }
-                let notification = parts.take()?;
-                let bit = self.common.signal(holder.program, channel.object);
-                parts
-                    .own()
-                    .at(notification)
-                    .mint(
-                        &at(self.notification(holder.program)?),
-                        CapRightsBuilder::none().write(true).build(),
-                        1 << bit,
-                    )
-                    .map_err(refused("let the program signal another"))?;
                 let other = Holder {
                     object: channel.object.0,
                     program: holder.program,
                     ledger: map(parts, fabric, ledger, Access::Read)?,
-                    notification,
+                    notification: match role {
+                        // Who may only read does not ring. Of a server's guests that end, the others are told.
+                        Role::Task if !own.write => 0,
+                        _ => self.give_signal(parts, holder.program, channel)?,
+                    },
                 };
                 told.holders
                     .push(other)
@@ -196,6 +192,19 @@ impl Shared {
             told.shares_timer = self.common.timer_users >> program & 1 != 0;
         }
         Ok(told)
+    }
+
+    /// Lets the program signal another one for a channel; answers the slot.
+    fn give_signal(&self, parts: &mut Parts, other: u8, channel: &Channel) -> Result<u64, Problem> {
+        let slot = parts.take()?;
+        let bit = self.common.signal(other, channel.object);
+        let rights = CapRightsBuilder::none().write(true).build();
+        parts
+            .own()
+            .at(slot)
+            .mint(&at(self.notification(other)?), rights, 1 << bit)
+            .map_err(refused("let the program signal another"))?;
+        Ok(slot)
     }
 
     /// Cleans up after a program, of which nothing is left that could write: nobody in it holds a channel any
@@ -265,7 +274,7 @@ impl Shared {
 
 impl Made {
     fn make(channel: &Channel, objects: &Objects, memory: &mut Memory) -> Result<Self, Problem> {
-        let count = channel.bytes as usize / PAGE as usize;
+        let count = channel.pages();
         let frames = memory.slots.take(count)?;
         let untyped = objects.slot(channel.memory)?;
         retype(
@@ -324,6 +333,30 @@ impl Commons {
     }
 }
 
+/// Gives a server the frames of a channel, in slots in a row; answers the first.
+fn give_frames(
+    parts: &mut Parts,
+    frames: usize,
+    channel: &Channel,
+    write: bool,
+) -> Result<u64, Problem> {
+    let rights = if write {
+        CapRights::read_write()
+    } else {
+        CapRights::read_only()
+    };
+    let first = parts.next;
+    for frame in frames..frames + channel.pages() {
+        let slot = parts.take()?;
+        parts
+            .own()
+            .at(slot)
+            .copy(&at(frame), rights)
+            .map_err(refused("give the program a frame of a channel"))?;
+    }
+    Ok(first)
+}
+
 /// Maps a copy of a frame's capability where the next frame goes; answers where.
 fn map(
     parts: &mut Parts,
@@ -331,21 +364,8 @@ fn map(
     frame: usize,
     access: Access,
 ) -> Result<u64, Problem> {
-    let vaddr = parts.windows.place(PAGE_BITS)?;
+    let vaddr = parts.windows.place(Mapped::Frame(PAGE_BITS))?;
     parts.space.cover(fabric, vaddr, PAGE, PAGE_BITS)?;
-    let rights = match access {
-        Access::Write => CapRights::read_write(),
-        Access::Read | Access::Execute => CapRights::read_only(),
-    };
-    at(parts.temp)
-        .copy(&at(frame), rights)
-        .map_err(refused("copy a frame's capability"))?;
-    parts.space.map(parts.temp, 1, vaddr, PAGE_BITS, access)?;
-    let slot = parts.take()?;
-    parts
-        .own()
-        .at(slot)
-        .move_(&at(parts.temp))
-        .map_err(refused("give the program a page that it shares"))?;
+    parts.map_copy(frame, vaddr, access)?;
     Ok(vaddr)
 }

@@ -172,6 +172,22 @@ impl Build {
     /// The tool refuses.
     #[track_caller]
     pub fn native_image(&self, kernel: Kernel, spec: &Path, file: (&str, &Path), out: &Path) {
+        self.native_image_with(&self.server(), kernel, spec, file, out);
+    }
+
+    /// The same with another server.
+    ///
+    /// # Panics
+    /// The tool refuses.
+    #[track_caller]
+    pub fn native_image_with(
+        &self,
+        server: &Path,
+        kernel: Kernel,
+        spec: &Path,
+        file: (&str, &Path),
+        out: &Path,
+    ) {
         let mut arguments = self.image_arguments(kernel, &self.programs.join("root-task"), out);
         let mut option = |name: &str, value: &Path| {
             arguments.extend([name.into(), value.into()]);
@@ -179,8 +195,9 @@ impl Build {
         option("--spec", spec);
         option("--archive", &self.archive);
         option("--key", &self.key);
-        for program in ["wasm-server", "native-echo", "native-tests"] {
-            let path = self.programs.join(program);
+        let of_build = |program| (program, self.programs.join(program));
+        let tasks = ["native-echo", "native-tests"].map(of_build);
+        for (program, path) in [("wasm-server", server.into())].into_iter().chain(tasks) {
             option(
                 "--program",
                 Path::new(&format!("{program}={}", path.display())),

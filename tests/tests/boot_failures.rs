@@ -188,6 +188,12 @@ fn irq(number: u32) -> Kind<'static> {
     }
 }
 
+fn channel_of(spec: &mut RawSpec, memory: ObjectId, bytes: u32) -> ObjectId {
+    let link = spec.object("link", Kind::Channel { bytes });
+    spec.cap(link, "memory", memory, "");
+    link
+}
+
 /// What is wrong with a spec.
 type Change = fn(&mut RawSpec);
 
@@ -297,7 +303,7 @@ fn what_the_checker_would_have_refused() {
         ),
         // Rights that there are not.
         (
-            "t.cdl:1004: task: page: a frame's rights must be R or RW: page tables have no other that users could use",
+            "t.cdl:1004: task: page: the rights to memory must be R or RW: page tables have no other that users could use",
             |spec| {
                 let page = spec.object("page", frame(None));
                 let task = spec.object("task", task("native-tests", 4096));
@@ -313,12 +319,41 @@ fn what_the_checker_would_have_refused() {
             },
         ),
         (
-            "t.cdl:1004: task: link: `link` is a channel, which native tasks cannot hold yet; give it a frame and \
-             notifications",
+            "t.cdl:1005: task: link: the rights to memory must be R or RW: page tables have no other that users could use",
+            |spec| {
+                let ut = spec.object("ut", untyped(16));
+                let link = channel_of(spec, ut, 65536);
+                let task = spec.object("task", task("native-tests", 4096));
+                spec.cap(task, "link", link, "W");
+            },
+        ),
+        // Channels.
+        (
+            "t.cdl:3: link: channel `link` has no capability `memory` to an untyped",
             |spec| {
                 let link = spec.object("link", Kind::Channel { bytes: 65536 });
                 let task = spec.object("task", task("native-tests", 4096));
                 spec.cap(task, "link", link, "RW");
+            },
+        ),
+        (
+            "t.cdl:1006: second: memory: `ut` is given to `link` already; memory and interrupts have one holder",
+            |spec| {
+                let ut = spec.object("ut", untyped(16));
+                let link = channel_of(spec, ut, 65536);
+                let first = spec.object("first", task("native-tests", 4096));
+                let second = spec.object("second", task("native-tests", 4096));
+                spec.cap(first, "link", link, "RW");
+                spec.cap(second, "memory", ut, "");
+            },
+        ),
+        (
+            "t.cdl:1005: task: link: needs more than the 2^10 slots of its CNode",
+            |spec| {
+                let ut = spec.object("ut", untyped(22));
+                let link = channel_of(spec, ut, 4 << 20);
+                let task = spec.object("task", task("native-tests", 4096));
+                spec.cap(task, "link", link, "R");
             },
         ),
         // Slots that there are not.

@@ -4,9 +4,12 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use system_tests::build::{Build, Kernel};
-use system_tests::machine::{Config, Machine, SECONDS};
+use system_tests::console::{Entry, Level, entries};
+use system_tests::machine::{Config, LIMIT, Machine, SECONDS};
 use system_tests::scratch::Scratch;
 use system_tests::spec::{self, SpecText};
 
@@ -23,13 +26,26 @@ const THREAD: [u32; 7] = [
 
 #[track_caller]
 fn boot(scratch: &Scratch, spec: &SpecText, config: Config) -> Machine {
+    let build = Build::from_env();
+    boot_with(&build, &build.server(), scratch, spec, config)
+}
+
+#[track_caller]
+fn boot_with(
+    build: &Build,
+    server: &Path,
+    scratch: &Scratch,
+    spec: &SpecText,
+    config: Config,
+) -> Machine {
     let (path, image) = (
         scratch.write("native.cdl", spec),
         scratch.path("native.elf"),
     );
     let code: Vec<u8> = THREAD.iter().flat_map(|word| word.to_le_bytes()).collect();
     let code = scratch.write("thread.bin", &code);
-    Build::from_env().native_image(Kernel::Release, &path, ("thread.bin", &code), &image);
+    let file = ("thread.bin", &*code);
+    build.native_image_with(server, Kernel::Release, &path, file, &image);
     Machine::boot(&image, config).expect("QEMU")
 }
 
@@ -129,7 +145,7 @@ fn a_task_can_do_nothing_that_the_spec_does_not_write() {
             "a higher priority: RangeError",
             "a thread as an untyped: IllegalOperation",
             "a higher priority for another thread: RangeError",
-            "13 slots of 13 are taken, in order: true",
+            "14 slots of 14 are taken, in order: true",
             "2 slots of the CNode are filled",
             "the CNode behind another guard: FailedLookup",
             "write by the library: None",
@@ -281,4 +297,128 @@ fn a_server_takes_what_is_left() {
             SECONDS,
         );
     }
+}
+
+/// What guests say, and the root task of their neighbours, when all channels have been used and everybody has come back.
+fn channels() -> &'static str {
+    static LOG: OnceLock<String> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let scratch = Scratch::new();
+        let build = Build::from_env().with_archive_of(&scratch, &["beside", "across"]);
+        let spec = SpecText::of_tests("native-channels.cdl");
+        let server = Build::server_that_can_crash();
+        let machine = boot_with(&build, &server, &scratch, &spec, counted());
+        let done = |text: &str| {
+            let (_, after) = text.split_once(SERVER_AGAIN)?;
+            // The ends of lines: a line is all there then.
+            let is_done = [
+                (text, "asker", "of mine"),
+                (text, "carer", "of mine"),
+                (text, "doubter", "within 10 s"),
+                (text, "sufferer", "refused"),
+                (after, "far_asker", "of mine"),
+            ];
+            let said = |&(text, guest, end): &(_, &str, &str)| {
+                guest_says(text, guest, end).any(|line| line.ends_with(end))
+            };
+            is_done.iter().all(said).then_some(())
+        };
+        let end = machine.wait("all to have come back", LIMIT, done);
+        let text = machine.end();
+        assert!(end.is_ok(), "{end:?}\n{text}");
+        text
+    })
+}
+
+/// The server that goes down, and comes back.
+const SERVER_AGAIN: &str = "root task: server `b` starts again (1 of 5)";
+
+/// The lines of a guest that have this in them.
+fn guest_says<'t>(text: &'t str, guest: &str, what: &str) -> impl Iterator<Item = &'t str> {
+    let said = move |entry: &Entry<'_>| entry.guest == guest && entry.text.contains(what);
+    let lines: Vec<_> = entries(text).filter(said).map(|entry| entry.text).collect();
+    lines.into_iter()
+}
+
+#[test]
+fn a_task_and_a_guest_share_a_channel() {
+    let said: Vec<_> = guest_says(channels(), "asker", "rounds").collect();
+    let expected = "5000 rounds with 1 lives of the task, 0 ends seen; it saw 0 of mine";
+    assert_eq!(said, [expected]);
+}
+
+/// Each life ends in the middle of an answer, in another way; the next one gives it.
+#[test]
+fn a_task_comes_back_to_its_channel() {
+    let text = channels();
+    let said: Vec<_> = guest_says(text, "carer", "rounds").collect();
+    let expected = "2000 rounds with 4 lives of the task, 3 ends seen; it saw 0 of mine";
+    assert_eq!(said, [expected]);
+    for end in ["has ended", "has ended, and failed", "faults: brk"] {
+        let line = format!("root task: task `forgetful` {end}");
+        let is_it = |other: &&str| other.split(" #").next() == Some(&*line);
+        let count = text.lines().map(str::trim_end).filter(is_it).count();
+        assert_eq!(count, 1, "{line}\n{text}");
+    }
+}
+
+#[test]
+fn a_guest_comes_back_to_the_channel_of_a_task() {
+    let said: Vec<_> = guest_says(channels(), "doubter", "dies after").collect();
+    let expected: Vec<_> = (0..6)
+        .map(|before| format!("failed: panic: dies after 300 rounds, as {before} before"))
+        .collect();
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_server_comes_back_to_the_channel_of_a_task() {
+    let (before, after) = channels().split_once(SERVER_AGAIN).expect("a restart");
+    for (text, seen) in [(before, 0), (after, 1)] {
+        let said: Vec<_> = guest_says(text, "far_asker", "rounds").collect();
+        let lives = "1000 rounds with 1 lives of the task, 0 ends seen";
+        assert_eq!(said, [format!("{lives}; it saw {seen} of mine")]);
+    }
+}
+
+/// Where it may read, it does; where it may not write, execute or ring, it cannot.
+#[test]
+fn a_task_has_the_rights_of_its_channel() {
+    let text = channels();
+    let of_reader = "root task: task `reader` ";
+    let said: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.trim_end().strip_prefix(of_reader))
+        .collect();
+    let [write, _, execute, _, ledger, _, "has ended"] = said[..] else {
+        panic!("{said:?}");
+    };
+    for (fault, what) in [
+        (write, "write to 0x2000"),
+        (execute, "instruction fetch from 0x2000"),
+        (ledger, "write to 0x2000"),
+    ] {
+        assert!(fault.starts_with(&format!("faults: {what}")), "{fault}");
+        assert!(
+            fault.contains(", which the page's rights forbid"),
+            "{fault}"
+        );
+    }
+}
+
+#[test]
+fn a_task_that_writes_nonsense_harms_nobody() {
+    let text = channels();
+    let said: Vec<_> = guest_says(text, "sufferer", "looks").collect();
+    let [line] = said[..] else {
+        panic!("{said:?}\n{text}");
+    };
+    assert!(before(line, "were") > 0, "{line}");
+    // It goes on, and so do all others but those that are to fail.
+    assert!(!text.contains("task `hostile`"), "{text}");
+    assert!(!text.contains("server `a`"), "{text}");
+    let failed: Vec<_> = entries(text)
+        .filter(|entry| entry.level == Level::Error && entry.guest != "doubter")
+        .collect();
+    assert!(failed.is_empty(), "{failed:?}");
 }

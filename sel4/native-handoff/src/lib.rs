@@ -20,6 +20,8 @@ pub const MAGIC: [u8; 4] = *b"TASK";
 pub const MAX_ARGS: usize = 16;
 /// Most capabilities that the spec gives one task.
 pub const MAX_GIVEN: usize = 32;
+/// Most [`Peer`]s of one task.
+pub const MAX_PEERS: usize = 64;
 
 /// Label of the message to [`slot::FIRST_FAULT_ENDPOINT`] with which a task ends; its first word is 0 if
 /// all went well. Labels of faults are smaller.
@@ -40,6 +42,9 @@ pub mod slot {
     pub const FAULT_ENDPOINT: u64 = 4;
     /// The same, badged for the first thread: its fault handler.
     pub const FIRST_FAULT_ENDPOINT: u64 = 5;
+    /// A notification of the task's own, bound to nothing: those with whom it shares channels signal it
+    /// ([`Channel::signal`](super::Channel::signal)). It outlives the task.
+    pub const NOTIFICATION: u64 = 6;
     /// The first capability of the task's section in the spec; the others follow in the order of the text.
     pub const FIRST_GIVEN: u64 = 8;
 }
@@ -97,6 +102,30 @@ pub struct Given<'a> {
     pub len: u64,
     /// What the spec allows to do with it.
     pub rights: Rights,
+    /// If it is a channel, its place in [`Handoff::channels`].
+    pub channel: Option<u8>,
+}
+
+/// A channel, which others hold, too. The root task has made it, and keeps it when one of them ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    /// Where the page is mapped in which this task tells the others about itself (`wasm_handoff::ledger`).
+    pub ledger: u64,
+    /// The bit of the badge with which the others signal this task's notification.
+    pub signal: u8,
+}
+
+/// Another program that holds a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The channel's place in [`Handoff::channels`].
+    pub channel: u8,
+    /// The program's number.
+    pub program: u8,
+    /// Where its ledger is mapped, to be read.
+    pub ledger: u64,
+    /// Capability to its notification, to signal it, badged for the channel; 0 for a task that may only read.
+    pub notification: u64,
 }
 
 /// An untyped that was left when everything in the spec was made.
@@ -119,6 +148,8 @@ pub struct Handoff<'a> {
     pub magic: [u8; 4],
     /// The task's name in the spec.
     pub name: &'a str,
+    /// Its process id, for those with whom it shares channels; another one in each of its lives.
+    pub pid: u32,
     /// Bytes of the heap, zeroed, read-write, at [`vspace::HEAP`].
     pub heap: u64,
     /// First free slot of the task's CNode; everything behind it is free.
@@ -128,6 +159,10 @@ pub struct Handoff<'a> {
     /// Its capabilities, in the order of the spec.
     #[serde(borrow)]
     pub given: Vec<Given<'a>, MAX_GIVEN>,
+    /// Its channels.
+    pub channels: Vec<Channel, MAX_GIVEN>,
+    /// Those that hold these, too.
+    pub peers: Vec<Peer, MAX_PEERS>,
     /// What was left, if the spec gives it to this task.
     #[serde(borrow)]
     pub left: Untypeds<'a>,
@@ -200,14 +235,28 @@ mod tests {
             vaddr: vspace::FRAMES,
             len: 4096,
             rights: RIGHTS,
+            channel: Some(0),
+        };
+        let channel = Channel {
+            ledger: vspace::FRAMES + 0x2_0000,
+            signal: 1,
+        };
+        let peer = Peer {
+            channel: 0,
+            program: 3,
+            ledger: vspace::FRAMES + 0x4_0000,
+            notification: 9,
         };
         let handoff = Handoff {
             magic: MAGIC,
             name: "echo",
+            pid: 7,
             heap: 0,
             free_slot: 11,
             args: Vec::from_slice(&["a", "b"]).unwrap(),
             given: Vec::from_slice(&[shared]).unwrap(),
+            channels: Vec::from_slice(&[channel]).unwrap(),
+            peers: Vec::from_slice(&[peer]).unwrap(),
             left: Untypeds::of(&room[..len]),
         };
         let mut bytes = [0; 256];
@@ -217,6 +266,8 @@ mod tests {
             assert_eq!((read.name, &read.args[..]), ("echo", ["a", "b"].as_slice()));
             assert_eq!(read.given("shared"), Some(&shared));
             assert_eq!(read.given("other"), None);
+            assert_eq!((read.pid, &read.channels[..]), (7, [channel].as_slice()));
+            assert_eq!(read.peers, [peer]);
             assert!(read.left.iter().eq(untypeds));
         }
         bytes[0] ^= 1;

@@ -20,6 +20,7 @@
 //! `DEP_SEL4_NATIVE_TASK_LINKER_SCRIPT`. docs/native-tasks.md shows all that one needs.
 #![no_std]
 
+mod channel;
 mod heap;
 mod memory;
 mod start;
@@ -27,6 +28,7 @@ mod task;
 
 pub mod console;
 
+pub use channel::Channel;
 pub use heap::set_global_allocator_mutex_notification;
 pub use memory::{Memory, Value};
 pub use native_handoff::{Given, Rights, Untyped, slot};

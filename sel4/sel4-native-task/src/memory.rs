@@ -2,7 +2,7 @@
 //! Memory that others may have, too: only ever read and written by value, never referred to.
 
 use core::ptr;
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use native_handoff::Given;
 
@@ -120,6 +120,24 @@ impl Memory {
 }
 
 impl Memory {
+    /// A page that the root task has mapped at this address.
+    pub(crate) const fn page(start: u64, writable: bool) -> Self {
+        Self {
+            start: start as usize,
+            len: 4096,
+            writable,
+        }
+    }
+
+    /// The word of 64 bits at this offset, a multiple of 8; none if it is not within. It is only to be stored to if this
+    /// is writable.
+    pub(crate) fn word(&self, offset: usize) -> Option<&AtomicU64> {
+        let place = ptr::with_exposed_provenance_mut::<u64>(self.place::<u64>(offset)?);
+        // SAFETY: mapped for the life of the program, as in `read`, and aligned. Others access it, too, and whatever they
+        // write, a load gives some number; a load needs no right to write.
+        Some(unsafe { AtomicU64::from_ptr(place) })
+    }
+
     /// Memory whose address was taken from one before; none at 0.
     pub(crate) fn registers(start: usize, len: usize) -> Option<Self> {
         (start != 0).then_some(Self {

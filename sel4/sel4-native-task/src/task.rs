@@ -2,21 +2,27 @@
 //! What the spec gave the task.
 
 use core::ops::Range;
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use native_handoff::{CNODE_BITS, Given, Handoff, Untyped, slot};
+use native_handoff::{CNODE_BITS, Given, Handoff, MAX_GIVEN, Untyped, slot};
 use sel4::{Cap, CapType, cap};
 
-use crate::Memory;
+use crate::{Channel, Memory};
 
 /// The task, as the root task's handoff describes it.
 #[derive(Debug)]
 pub struct Task {
     handoff: Handoff<'static>,
+    /// The channels that somebody has, a bit for the place of each.
+    taken: AtomicU32,
 }
+
+const _: () = assert!(MAX_GIVEN <= u32::BITS as usize);
 
 impl Task {
     pub(crate) fn new(handoff: Handoff<'static>) -> Self {
-        Self { handoff }
+        let taken = AtomicU32::new(0);
+        Self { handoff, taken }
     }
 
     /// Its name in the spec.
@@ -44,6 +50,30 @@ impl Task {
     /// The memory in a slot of the spec: a frame or a channel.
     pub fn memory(&self, name: &str) -> Option<Memory> {
         Memory::of(self.handoff.given(name)?)
+    }
+
+    /// The channel in a slot of the spec; none if there is none, or it has been taken before.
+    pub fn channel(&self, name: &str) -> Option<Channel> {
+        let given = self.handoff.given(name)?;
+        let place = given.channel?;
+        let bit = 1 << (u32::from(place) % u32::BITS);
+        let memory = Memory::of(given)?;
+        let is_free = self.taken.fetch_or(bit, Ordering::Relaxed) & bit == 0;
+        is_free
+            .then(|| Channel::open(&self.handoff, place, memory))
+            .flatten()
+    }
+
+    /// Its process id, by which those who hold one of its channels find out whether it lives. It is another one in each of
+    /// its lives.
+    pub fn pid(&self) -> u32 {
+        self.handoff.pid
+    }
+
+    /// Its notification, which those with whom it shares channels signal. Copies of this capability can have badges of
+    /// the task's own choice, for whatever else it is to wait for: bit 0, and those from 28 on, are no channel's.
+    pub fn notification(&self) -> cap::Notification {
+        Cap::from_bits(slot::NOTIFICATION)
     }
 
     /// The untypeds that were left, the largest first, if the spec gives them to this task.

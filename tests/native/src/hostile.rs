@@ -11,8 +11,8 @@ use sel4_native_task::{Task, println};
 
 use crate::{Result, machine};
 
-/// Slots of the task's CNode that it starts with: its own five, and those behind [`FIRST_GIVEN`].
-const OWN: u64 = 5;
+/// Slots of the task's CNode that it starts with: its own six, and those behind [`FIRST_GIVEN`].
+const OWN: u64 = 6;
 const FIRST_GIVEN: u64 = 8;
 
 /// Whether a capability is one to an untyped: a Retype of nothing is refused for another reason.

@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+mod channel;
 mod hostile;
 mod machine;
 
@@ -38,6 +39,9 @@ fn main(task: &Task) -> Result {
         Some("faults") => hostile::faults(task),
         Some("partner") => hostile::partner(task),
         Some("stopped") => hostile::stopped(task),
+        Some("answers") => channel::answers(task),
+        Some("reads") => channel::reads(task),
+        Some("garbage") => channel::garbage(task),
         _ => Err("which test?"),
     }
 }

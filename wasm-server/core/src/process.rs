@@ -10,6 +10,7 @@ use atoll_abi::{
     Error, FAILED, Limits, Pid, ProcessState,
     message::{Name, StateChange},
 };
+use wasm_handoff::pid;
 
 use crate::{
     Guest, Lock,
@@ -19,20 +20,14 @@ use crate::{
     watch::Watchers,
 };
 
-/// Bits of a process id that are the place in the table. Those above are the generation, then the
-/// program: so no two processes have one id, in whatever servers they are.
-const INDEX_BITS: u32 = 10;
-const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
-const GENERATION_BITS: u32 = 18;
-const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
-const PROGRAM_SHIFT: u32 = INDEX_BITS + GENERATION_BITS;
-/// Bits of the generation that are the life of the server: those of one do not meet those of the one before.
-const LIFE_BITS: u32 = 3;
+const INDEX_MASK: u32 = (1 << pid::INDEX_BITS) - 1;
+const GENERATION_MASK: u32 = (1 << pid::GENERATION_BITS) - 1;
 
 /// The program that a process is one of.
 pub(crate) const fn program_of(pid: Pid) -> u8 {
-    (pid.0 >> PROGRAM_SHIFT) as u8
+    pid::program(pid.0)
 }
+
 /// Changes of state that are remembered, which is as many as a life can have.
 const MAX_CHANGES: usize = 8;
 
@@ -264,8 +259,8 @@ impl<P: Platform> Life<P> {
 /// The processes of a server.
 pub(crate) struct Processes<P: Platform> {
     entries: Vec<Entry<P>>,
-    /// The uppermost bits of their ids.
-    program: u32,
+    /// The program that they are processes of.
+    program: u8,
     /// What generations begin behind.
     first: u32,
 }
@@ -279,11 +274,10 @@ struct Entry<P: Platform> {
 impl<P: Platform> Processes<P> {
     /// None yet, in this program.
     pub const fn new(program: Program) -> Self {
-        let life = program.life as u32 & ((1 << LIFE_BITS) - 1);
         Self {
             entries: Vec::new(),
-            program: (program.number as u32) << PROGRAM_SHIFT,
-            first: life << (GENERATION_BITS - LIFE_BITS),
+            program: program.number,
+            first: pid::before(program.life),
         }
     }
 
@@ -306,7 +300,7 @@ impl<P: Platform> Processes<P> {
         };
         let entry = self.entries.get_mut(index).ok_or(Error::TooMany)?;
         entry.generation = ((entry.generation + 1) & GENERATION_MASK).max(1);
-        let pid = Pid(self.program | entry.generation << INDEX_BITS | index as u32);
+        let pid = Pid(pid::of(self.program, entry.generation, index as u32));
         let process = Arc::new(Process::new(pid, params, now));
         entry.process = Some(process.clone());
         Ok(process)

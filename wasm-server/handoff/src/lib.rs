@@ -14,6 +14,7 @@
 
 pub mod deadlines;
 pub mod ledger;
+pub mod pid;
 
 use heapless::Vec;
 use serde::{Deserialize, Serialize};

@@ -13,7 +13,7 @@
 //! bounded by the page. A program that writes nonsense has others wake for nothing, sleep on, or take its own
 //! processes for dead or alive, and no more.
 
-use atoll_abi::Pid;
+pub use atoll_abi::Pid;
 pub use wasm_handoff::Words;
 use wasm_handoff::ledger::{LISTENING, PIDS, RUNG, USED, WORDS, rung};
 
