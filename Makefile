@@ -220,6 +220,8 @@ BENCH_NET_SPEC  := capdl/specs/bench-net.cdl
 BENCH_NET_IMAGE := $(BUILD)/bench-net.elf
 BENCH_FS_SPEC   := capdl/specs/bench-fs.cdl
 BENCH_FS_IMAGE  := $(BUILD)/bench-fs.elf
+BENCH_SERVERS_SPEC  := capdl/specs/bench-servers.cdl
+BENCH_SERVERS_IMAGE := $(BUILD)/bench-servers.elf
 # The server that also measures the bare kernel. Cargo puts it where the product's was, and puts that
 # back when it is asked for it.
 BENCH_SERVER := $(BUILD)/bench/wasm-server
@@ -242,7 +244,11 @@ $(BENCH_FS_IMAGE): $(BENCH_IMAGE) $(BENCH_FS_SPEC)
 	$(call say,boot image of $(BENCH_FS_SPEC))
 	@$(call atoll-image,$(BENCH_FS_SPEC),$(BENCH_SERVER)) --out $@
 
-bench: $(BENCH_IMAGE) $(BENCH_NET_IMAGE) $(BENCH_FS_IMAGE)
+$(BENCH_SERVERS_IMAGE): $(BENCH_IMAGE) $(BENCH_SERVERS_SPEC)
+	$(call say,boot image of $(BENCH_SERVERS_SPEC))
+	@$(call atoll-image,$(BENCH_SERVERS_SPEC),$(BENCH_SERVER)) --out $@
+
+bench: $(BENCH_IMAGE) $(BENCH_NET_IMAGE) $(BENCH_FS_IMAGE) $(BENCH_SERVERS_IMAGE)
 	$(call say,counting instructions)
 	@$(TESTER) $(CARGO) run --quiet --profile tool -p system-tests --bin bench $^ $(BUILD)/bench.json
 

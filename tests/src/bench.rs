@@ -23,7 +23,7 @@ use crate::machine::{Config, LIMIT, Machine, MachineError};
 const DONE: &str = "done";
 
 /// What is measured, with its unit and the operation that it is compared with.
-const BENCHMARKS: [(&str, &str, Option<&str>); 81] = [
+const BENCHMARKS: [(&str, &str, Option<&str>); 83] = [
     ("boot_to_guest", INSTRUCTIONS, None),
     ("signal_wait_bare", INSTRUCTIONS, None),
     ("signal_wait_joined_bare", INSTRUCTIONS, None),
@@ -35,6 +35,16 @@ const BENCHMARKS: [(&str, &str, Option<&str>); 81] = [
     ("wake_pingpong", INSTRUCTIONS, Some("signal_wait_bare")),
     (
         "wake_pingpong_separate",
+        INSTRUCTIONS,
+        Some("signal_wait_bare"),
+    ),
+    (
+        "pingpong_across_servers",
+        INSTRUCTIONS,
+        Some("signal_wait_bare"),
+    ),
+    (
+        "pingpong_across_servers_separate",
         INSTRUCTIONS,
         Some("signal_wait_bare"),
     ),
@@ -200,20 +210,31 @@ pub struct Images<'a> {
     pub net: &'a Path,
     /// That of files.
     pub fs: &'a Path,
+    /// That of two servers.
+    pub servers: &'a Path,
 }
 
-/// Runs the first image twice, with the same results, and once those of the network and of files, whose results are added.
+/// Runs the first image and that of two servers twice, with the same results, and once those of the network and of files, whose
+/// results are added.
 ///
 /// # Errors
 /// See [`BenchError`].
 pub fn measure(images: Images<'_>) -> Result<Vec<Row>, BenchError> {
     let more = disk::run(images.fs)? + &net::run(images.net)?;
     // A machine that is ended may be in the midst of a line.
-    let with_more = |text: String| format!("{text}\n{more}");
-    let (first, second) = (with_more(run(images.main)?), with_more(run(images.main)?));
-    let (first, second) = (rows(&first)?, rows(&second)?);
+    let once = || {
+        let (main, servers) = (run(images.main)?, run(images.servers)?);
+        rows(&format!("{main}\n{}\n{more}", across(&servers)))
+    };
+    let (first, second) = (once()?, once()?);
     compare(&first, &second)?;
     Ok(first)
+}
+
+/// What guests of two servers measure: the servers themselves measure what those of the main image do.
+fn across(text: &str) -> String {
+    let lines = results(text).filter(|line| line.starts_with("pingpong_across_servers"));
+    lines.map(|line| format!("bench {line}\n")).collect()
 }
 
 /// Compares two runs, row by row.
@@ -382,6 +403,7 @@ mod tests {
     fn results_are_found_and_compared() {
         let rows = rows(&run()).unwrap();
         assert_eq!(rows.len(), BENCHMARKS.len());
+        assert_eq!(across(&run()).lines().count(), 2);
         let wake = Row {
             name: "wake_pingpong",
             unit: "instructions",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Runs the benchmarks: `bench IMAGE NETWORK FILES JSON` boots the images, prints a table and writes the results.
+//! Runs the benchmarks: `bench IMAGE NETWORK FILES SERVERS JSON` boots the images, prints a table and writes the results.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -11,11 +11,17 @@ use system_tests::bench::{Images, Table, measure};
 
 fn main() -> ExitCode {
     let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
-    let [main, net, fs, json] = &*arguments else {
-        eprintln!("usage: bench IMAGE NETWORK FILES JSON");
+    let [main, net, fs, servers, json] = &*arguments else {
+        eprintln!("usage: bench IMAGE NETWORK FILES SERVERS JSON");
         return ExitCode::from(2);
     };
-    match run(Images { main, net, fs }, json) {
+    let images = Images {
+        main,
+        net,
+        fs,
+        servers,
+    };
+    match run(images, json) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

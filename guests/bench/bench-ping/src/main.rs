@@ -4,6 +4,8 @@
 //! The two agree over the channel `link`: word 0 is the number of rounds, word 4 says that pong
 //! listens. What is measured goes over a bell of `bell`, which nobody else rings: so there is exactly one
 //! wake each way in a round. First each rings and waits in separate calls, then in one.
+//!
+//! With the argument `across` pong is in another process server, and nothing else is measured in that machine.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -52,8 +54,14 @@ fn main() -> Result<(), Error> {
         }
         Ok(())
     })?;
-    info!("bench wake_pingpong {together}");
-    info!("bench wake_pingpong_separate {separate}");
+    if start.args().next() == Some("across") {
+        info!("bench pingpong_across_servers {together}");
+        info!("bench pingpong_across_servers_separate {separate}");
+        info!("bench done");
+    } else {
+        info!("bench wake_pingpong {together}");
+        info!("bench wake_pingpong_separate {separate}");
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@
 use alloc::{format, string::String};
 use core::{ptr, ptr::NonNull, slice};
 
-use capdl::blob::Reader;
+use capdl::blob::{Reader, VIRTIO_SLOT};
 use sel4::cap;
 use virtio_drivers::{
     PAGE_SIZE,
@@ -24,7 +24,7 @@ use super::{
     line,
     native::{self, Device},
 };
-use crate::{clock, console, device::SLOT};
+use crate::{clock, console};
 
 /// The name of the device in the spec.
 const DEVICE: &str = "native-disk";
@@ -90,7 +90,7 @@ impl<'a> Disk<'a> {
         let registers = ptr::with_exposed_provenance_mut::<VirtIOHeader>(device.registers);
         let registers = NonNull::new(registers).ok_or("no registers")?;
         // SAFETY: the root task mapped them for good, and nobody else was given this device.
-        let transport = unsafe { MmioTransport::new(registers, SLOT as usize) };
+        let transport = unsafe { MmioTransport::new(registers, VIRTIO_SLOT as usize) };
         let mut transport = transport.map_err(|error| format!("{error}"))?;
         let known = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
         transport.set_status(DeviceStatus::empty());

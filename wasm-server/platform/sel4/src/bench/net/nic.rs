@@ -4,6 +4,7 @@
 use alloc::{boxed::Box, format, rc::Rc, string::String, vec::Vec};
 use core::{cell::Cell, ops::Range, ptr, ptr::NonNull, slice};
 
+use capdl::blob::VIRTIO_SLOT;
 use smoltcp::{
     phy::{self, DeviceCapabilities, Medium},
     time::Instant,
@@ -14,10 +15,7 @@ use virtio_drivers::{
     transport::mmio::{MmioTransport, VirtIOHeader},
 };
 
-use crate::{
-    bench::dma::{self, Pages},
-    device::SLOT,
-};
+use crate::bench::dma::{self, Pages};
 
 /// Buffers in each queue, as the guest has them, and bytes of each.
 const QUEUE: usize = 128;
@@ -49,8 +47,8 @@ pub fn open(registers: usize) -> Result<Nic, String> {
     let header = NonNull::new(ptr::with_exposed_provenance_mut::<VirtIOHeader>(registers))
         .ok_or("no registers")?;
     // SAFETY: the root task mapped them for good, and nobody else was given this device.
-    let transport =
-        unsafe { MmioTransport::new(header, SLOT as usize) }.map_err(|error| format!("{error}"))?;
+    let transport = unsafe { MmioTransport::new(header, VIRTIO_SLOT as usize) }
+        .map_err(|error| format!("{error}"))?;
     let raw = Raw::new(transport).map_err(|error| format!("{error}"))?;
     let mut free = Vec::new();
     for _ in 0..2 * QUEUE * BUFFER / PAGE_SIZE {
