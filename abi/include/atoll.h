@@ -150,6 +150,8 @@ enum atoll_error {
     ATOLL_ERROR_TOO_LONG = 33,
     /** The limit of modules is reached. */
     ATOLL_ERROR_TOO_MANY_MODULES = 34,
+    /** The kernel has no power switch. */
+    ATOLL_ERROR_NO_SWITCH = 35,
 };
 
 /** The error of an answer, a number of atoll_error; 0 if it is a value. */
@@ -197,6 +199,7 @@ static inline const char *atoll_error_text(uint32_t error)
     case ATOLL_ERROR_CUT_SHORT: return "the module is cut short";
     case ATOLL_ERROR_TOO_LONG: return "the module is larger than any may be";
     case ATOLL_ERROR_TOO_MANY_MODULES: return "the limit of modules is reached";
+    case ATOLL_ERROR_NO_SWITCH: return "the kernel has no power switch";
     default: return "unknown error";
     }
 }
@@ -244,6 +247,8 @@ enum atoll_group {
     ATOLL_GROUP_MODULES = 16384,
     /** The calls of atoll::logs. */
     ATOLL_GROUP_LOGS = 32768,
+    /** The calls of atoll::power. */
+    ATOLL_GROUP_POWER = 65536,
 };
 
 /** Where a process is in its life. */
@@ -280,6 +285,8 @@ enum atoll_kind {
     ATOLL_KIND_MODULE = 5,
     /** A device that is registers and an interrupt, without queues. */
     ATOLL_KIND_REGISTERS = 6,
+    /** A guest of the spec, whatever process runs it. */
+    ATOLL_KIND_GUEST = 7,
 };
 
 /** What happened to a handle. */
@@ -414,8 +421,8 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
 
 /*
  * choice Program: What a process runs.
- *    0 Guest: varint length up to 32, UTF-8. A guest of the spec that starts on demand, with
- *        all that the spec gives it.
+ *    0 Guest: varint length up to 32, UTF-8. A guest of the spec, with all that the spec
+ *        gives it. Needs a capability for it with the right to write.
  *    1 Module: ModuleRequest. A module, as a child that ends with the caller.
  */
 
@@ -459,9 +466,11 @@ static inline const uint8_t *atoll_get_number(const uint8_t *at, const uint8_t *
  */
 
 /*
- * struct TakeRequest: Asks to take a capability from a running process.
- *    process: varint (Handle). The process.
- *    name: varint length up to 32, UTF-8. The name it was given under.
+ * struct TakeRequest: Asks to take a capability from a process, or from a guest of the spec; or to
+ * give that one back.
+ *    process: varint (Handle). The process, or the guest.
+ *    name: varint length up to 32, UTF-8. The name it was given under: for what the spec
+ *        gives, the slot.
  */
 
 /*
@@ -766,7 +775,7 @@ int64_t atoll_process_stop(atoll_handle process, uint64_t grace);
 
 /**
  * Has `task` put into the mailbox at every change of the process's state, and when the handle is
- * lost. Needs the right to read.
+ * lost; of a guest, at every change of each process that runs it. Needs the right to read.
  */
 ATOLL_IMPORT("atoll::process", "watch")
 int64_t atoll_process_watch(atoll_handle process, uint32_t task);
@@ -783,8 +792,16 @@ ATOLL_IMPORT("atoll::process", "restrict")
 int64_t atoll_process_restrict(atoll_handle process, atoll_groups groups);
 
 /**
- * Starts a process. The handle has every right; who drops it leaves the process alone. Request:
- * StartRequest. Reply: varint (Handle).
+ * A handle for the process that runs a guest of the spec, or ran it last, with the rights of the
+ * guest's capability; `NotFound` if none has. It goes with that capability. Answers: Handle.
+ */
+ATOLL_IMPORT("atoll::process", "of_guest")
+int64_t atoll_process_of_guest(atoll_handle guest);
+
+/**
+ * Starts a process. The handle has every right, that of a guest of the spec the rights of the
+ * guest's capability; who drops it leaves the process alone. Request: StartRequest. Reply: varint
+ * (Handle).
  */
 ATOLL_IMPORT("atoll::process", "start")
 int64_t atoll_process_start(const void *request, uint32_t len, void *reply);
@@ -797,11 +814,20 @@ ATOLL_IMPORT("atoll::process", "grant")
 int64_t atoll_process_grant(const void *request, uint32_t len, void *reply);
 
 /**
- * Takes away what the caller gave a process under this name. Needs the right to grant on the
- * process. Request: TakeRequest. Reply: nothing.
+ * Takes away what the caller gave a process under this name; of a guest, what the spec gives it in
+ * this slot, too, until that is restored, however often it is started. Needs the right to grant on
+ * the process or the guest. Request: TakeRequest. Reply: nothing.
  */
 ATOLL_IMPORT("atoll::process", "take")
 int64_t atoll_process_take(const void *request, uint32_t len, void *reply);
+
+/**
+ * Gives a guest back what the spec gives it in a slot and what was taken from it; a notice tells
+ * the process that runs it. Needs the right to grant on the guest. Request: TakeRequest. Reply:
+ * nothing.
+ */
+ATOLL_IMPORT("atoll::process", "restore")
+int64_t atoll_process_restore(const void *request, uint32_t len, void *reply);
 
 /**
  * What there is to know of a process. Needs the right to read. Request: varint (Handle). Reply:
@@ -1183,6 +1209,15 @@ int64_t atoll_logs_printed(uint64_t number);
  */
 ATOLL_IMPORT("atoll::logs", "read")
 int64_t atoll_logs_read(const void *request, uint32_t len, void *reply);
+
+/* ---- atoll::power: needs the grant power */
+
+/**
+ * Switches the machine off, at once and whatever runs; does not return. `NoSwitch` where the
+ * kernel cannot.
+ */
+ATOLL_IMPORT("atoll::power", "off")
+int64_t atoll_power_off(void);
 
 #ifdef __cplusplus
 }

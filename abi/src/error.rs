@@ -117,6 +117,8 @@ errors! {
     TooLong = 33, "the module is larger than any may be";
     /// The guest has as many modules loaded as its limits allow.
     TooManyModules = 34, "the limit of modules is reached";
+    /// The server was given no power switch, or its kernel has none.
+    NoSwitch = 35, "the kernel has no power switch";
 }
 
 impl core::error::Error for Error {}

@@ -59,6 +59,8 @@ groups! {
     Modules Some("modules");
     /// The lines of the log, those of others too, and who prints them.
     Logs Some("logs");
+    /// The machine's power switch.
+    Power Some("power");
 }
 
 impl Group {

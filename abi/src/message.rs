@@ -63,6 +63,8 @@ numbered! {
         Module = 5,
         /// A device that is registers and an interrupt, without queues.
         Registers = 6,
+        /// A guest of the spec, whatever process runs it.
+        Guest = 7,
     }
 }
 
@@ -171,7 +173,7 @@ messages! {
 
     /// What a process runs.
     choice Program {
-        /// A guest of the spec that starts on demand, with all that the spec gives it.
+        /// A guest of the spec, with all that the spec gives it. Needs a capability for it with the right to write.
         Guest: Name,
         /// A module, as a child that ends with the caller.
         Module: ModuleRequest,
@@ -233,11 +235,11 @@ messages! {
         give: Give,
     }
 
-    /// Asks to take a capability from a running process.
+    /// Asks to take a capability from a process, or from a guest of the spec; or to give that one back.
     struct TakeRequest {
-        /// The process.
+        /// The process, or the guest.
         process: Handle,
-        /// The name it was given under.
+        /// The name it was given under: for what the spec gives, the slot.
         name: Name,
     }
 

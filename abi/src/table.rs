@@ -57,20 +57,24 @@ macro_rules! for_each_hostcall {
                     fn wait(process: Handle, deadline: u64) -> u64;
                     /// Asks the process to stop (it finds the stop task in its mailbox) and ends it by force when `grace` nanoseconds have passed. Needs the right to write.
                     fn stop(process: Handle, grace: u64) -> ();
-                    /// Has `task` put into the mailbox at every change of the process's state, and when the handle is lost. Needs the right to read.
+                    /// Has `task` put into the mailbox at every change of the process's state, and when the handle is lost; of a guest, at every change of each process that runs it. Needs the right to read.
                     fn watch(process: Handle, task: u32) -> ();
                     /// The state it is in. Needs the right to read.
                     fn state(process: Handle) -> ProcessState;
                     /// Takes hostcall groups away from the process; its calls of them answer `NotGranted` from now on. Needs the right to grant.
                     fn restrict(process: Handle, groups: Groups) -> ();
+                    /// A handle for the process that runs a guest of the spec, or ran it last, with the rights of the guest's capability; `NotFound` if none has. It goes with that capability.
+                    fn of_guest(guest: Handle) -> Handle;
                 }
                 message {
-                    /// Starts a process. The handle has every right; who drops it leaves the process alone.
+                    /// Starts a process. The handle has every right, that of a guest of the spec the rights of the guest's capability; who drops it leaves the process alone.
                     fn start(StartRequest) -> Handle;
                     /// Gives a running process a capability, of which a notice tells it. Needs the right to grant on both.
                     fn grant(GrantRequest) -> ();
-                    /// Takes away what the caller gave a process under this name. Needs the right to grant on the process.
+                    /// Takes away what the caller gave a process under this name; of a guest, what the spec gives it in this slot, too, until that is restored, however often it is started. Needs the right to grant on the process or the guest.
                     fn take(TakeRequest) -> ();
+                    /// Gives a guest back what the spec gives it in a slot and what was taken from it; a notice tells the process that runs it. Needs the right to grant on the guest.
+                    fn restore(TakeRequest) -> ();
                     /// What there is to know of a process. Needs the right to read.
                     fn info(Handle) -> ProcessInfo;
                     /// The changes of state behind the n-th. Needs the right to read.
@@ -253,6 +257,13 @@ macro_rules! for_each_hostcall {
                     /// The entries behind the one with this number, those that are kept.
                     fn read(u64) -> LogEntries;
                 }
+            }
+            group Power power "atoll::power" {
+                scalar {
+                    /// Switches the machine off, at once and whatever runs; does not return. `NoSwitch` where the kernel cannot.
+                    fn off() -> ();
+                }
+                message {}
             }
         }
     };

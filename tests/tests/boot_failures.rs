@@ -58,7 +58,7 @@ fn text(objects: &str, caps: &str) -> String {
          watcher {{ uart: uart (RW) }}\n\
          {caps}\n\
          }}\n\
-         irq maps {{ 30: timer  159: last }}\n\
+         irq maps {{ 30: timer  158: last }}\n\
          objects {{ timer = irq  last = irq }}\n"
     )
 }

@@ -67,6 +67,10 @@ const PROMISES: &[&str] = &[
     "children-end-with-parent",
     "onlooker",
     "stale-pids",
+    "guest-rights",
+    "guest-outlives-starter",
+    "guest-revoked",
+    "taken-slots",
 ];
 
 /// Grows its table until it is refused, and exits with the number of elements.

@@ -153,7 +153,7 @@ pub enum Kind<'a> {
     NativeTask(#[serde(borrow)] NativeTask<'a>),
     /// A process server.
     WasmServer(WasmServer),
-    /// A guest.
+    /// A guest. On the capabilities to it R sees it, W starts and stops it, G gives to it and takes from it.
     WasmGuest(#[serde(borrow)] WasmGuest<'a>),
 }
 
@@ -244,7 +244,7 @@ pub enum Restart {
 pub enum Start {
     /// With the server.
     Boot,
-    /// When a guest that holds `processes` asks for it by name.
+    /// When a guest asks for it that holds it with W, and is granted `processes`.
     Demand,
 }
 

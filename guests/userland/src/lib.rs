@@ -65,6 +65,7 @@ pub mod module;
 pub mod net;
 #[cfg(not(loom))]
 pub mod port;
+pub mod power;
 pub mod process;
 #[cfg(not(loom))]
 pub mod rpc;

@@ -16,6 +16,7 @@
 
 mod child;
 mod command;
+mod guest;
 
 use core::{fmt, time::Duration};
 
@@ -27,6 +28,7 @@ use atoll_abi::{
 
 pub use child::Child;
 pub use command::{Command, Module};
+pub use guest::Guest;
 
 use crate::{
     exit::ExitCode,
@@ -88,7 +90,7 @@ pub struct Process {
 
 capability!(Process);
 
-/// Starts the guest of the spec with this name, one that starts on demand; see [`Command`] for more.
+/// Starts the guest of the spec with this name, for which this guest holds a capability; see [`Command`] for more.
 /// See the example of [`Process`].
 ///
 /// # Errors
@@ -171,6 +173,18 @@ impl Process {
     /// See [`Process`].
     pub fn state(&self) -> Result<ProcessState, Error> {
         calls::process::state(self.handle)
+    }
+
+    /// Whether it has not ended. Needs the right to read. See the example of [`Guest`].
+    ///
+    /// # Errors
+    /// See [`Process`].
+    pub fn is_alive(&self) -> Result<bool, Error> {
+        let state = self.state()?;
+        Ok(!matches!(
+            state,
+            ProcessState::Stopped | ProcessState::Failed
+        ))
     }
 
     /// What there is to know of it. Needs the right to read. See the example of [`Process`].

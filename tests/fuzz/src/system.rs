@@ -30,8 +30,8 @@ use crate::{
 
 /// A run that takes this long hangs: every guest has a deadline far below.
 const HANG: Duration = Duration::from_secs(20);
-/// Grants that are there without any guest: two channels and a service.
-const ROOTS: u32 = 3;
+/// Grants that are there without any guest: two channels, a service and two guests.
+const ROOTS: u32 = 5;
 /// Ends of a guest that a script can bring about.
 const ALLOWED: &[&str] = &[
     "misuse of a hostcall: ",
@@ -204,9 +204,14 @@ fn spec(input: &Input) -> String {
              ut_{name} = ut (21 bits)\n",
             program(script)
         );
+        let held: String = GUESTS
+            .iter()
+            .filter(|other| other.starts_with('d') && *other != name)
+            .map(|other| format!("{other}: {other} (RWG) "))
+            .collect();
         caps += &format!(
-            "{name} {{ memory: ut_{name} link: link (RWG) service: service (RWG) processes shared_memory \
-             wake time sessions singletons devices entropy entropy_source log console introspect modules }}\n"
+            "{name} {{ memory: ut_{name} link: link (RWG) service: service (RWG) {held}processes shared_memory \
+             wake time sessions singletons devices entropy entropy_source log console introspect modules power }}\n"
         );
     }
     for name in ["ping", "pong"] {

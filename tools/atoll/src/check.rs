@@ -191,15 +191,29 @@ fn warnings(facts: &Facts) -> Vec<String> {
                 ),
             );
         }
-        let may_start = |other: &&crate::report::Guest| {
-            other.server == guest.server && other.groups.contains(&"processes")
-        };
-        if guest.start == "demand" && !facts.guests.iter().any(|other| may_start(&other)) {
+        let mut servers = facts.servers.iter();
+        if guest.groups.contains(&"power")
+            && let Some(server) = servers.find(|server| server.name == guest.server)
+            && !server.holds.iter().any(|held| held.slot == "power")
+        {
             warn(
                 guest.line,
                 format!(
-                    "`{name}` starts on demand, and no guest of `{}` is granted `processes`",
-                    guest.server
+                    "`{name}` may switch the machine off, and `{}`, which runs it, has no switch: give it one as `power`",
+                    server.name
+                ),
+            );
+        }
+        let may_start = |other: &crate::report::Guest| {
+            let mut held = other.holds.iter();
+            other.groups.contains(&"processes")
+                && held.any(|held| held.object == *name && held.rights.contains('W'))
+        };
+        if guest.start == "demand" && !facts.guests.iter().any(may_start) {
+            warn(
+                guest.line,
+                format!(
+                    "`{name}` starts on demand, and no guest that is granted `processes` holds it with W"
                 ),
             );
         }
@@ -349,7 +363,7 @@ warning: odd.cdl:7: only `a` holds the service `clock`
 warning: odd.cdl:8: nobody holds `bell` (notification)
 warning: odd.cdl:9: nobody may write to the channel `pipe`
 warning: odd.cdl:11: 960 KiB of the 1 MiB of `a` are gone when it starts
-warning: odd.cdl:11: `a` starts on demand, and no guest of `server` is granted `processes`
+warning: odd.cdl:11: `a` starts on demand, and no guest that is granted `processes` holds it with W
 warning: odd.cdl:11: the guest `a` is granted no hostcalls, not even `log`
 ";
         assert_eq!(found, expected, "{found}");

@@ -20,6 +20,7 @@ use crate::{
     guest::{Holding, count, uncount},
     handle::HandleTable,
     platform::{Home, Platform},
+    process::Process,
     region::Region,
     resource::Resource,
     server::{Due, Server},
@@ -106,6 +107,47 @@ impl<P: Platform> Guest<P> {
                 .lock()
                 .root(resource, Rights::ALL, holder)
         })
+    }
+
+    /// Gives the guest a process of a guest of the spec, below a capability for that and with its rights.
+    pub(crate) fn receive_process(
+        &self,
+        source: &Grant<P>,
+        process: &Arc<Process<P>>,
+    ) -> Result<Handle, Error> {
+        // Whoever may hold the guest's capability may hold this.
+        self.receive(Receipt::ASKED, &source.resource, source.rights, |holder| {
+            let mut registry = self.server.registry.lock();
+            let number = match process.number.load(Ordering::Relaxed) {
+                0 => registry.new_number(),
+                known => known,
+            };
+            process.number.store(number, Ordering::Relaxed);
+            let resource = (Resource::Process(process.clone()), number);
+            registry.derive_other(source, resource, source.rights, holder)
+        })
+    }
+
+    /// A capability of this guest for the guest of the spec with this name, with the right to write.
+    ///
+    /// # Errors
+    /// `NotFound` if it has none for it, `Denied` if none has the right.
+    pub(crate) fn grant_to_start(&self, name: &str) -> Result<Arc<Grant<P>>, Error> {
+        let mut refusal = Error::NotFound;
+        let handles = self.handles.lock();
+        for (_, holding) in handles.iter() {
+            let grant = &holding.grant;
+            let is_it =
+                matches!(&grant.resource, Resource::Guest(place) if place.description.name == name);
+            if !is_it || grant.lost().is_some() {
+                continue;
+            }
+            match grant.allowing(Rights::WRITE) {
+                Ok(_) => return Ok(grant.clone()),
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
     }
 
     /// Makes a region out of the guest's budget.
@@ -401,6 +443,13 @@ impl<P: Platform> Server<P> {
             {
                 has_lost_a_holder |= region.forget_holder(*pid);
             }
+            // Below a guest's capability there are those for its processes.
+            if let (Resource::Guest(_), Resource::Process(process)) =
+                (&grant.resource, &victim.grant.resource)
+            {
+                self.strip_watchers(&process.watchers);
+                process.wake_waiting();
+            }
             self.tell(&victim);
         }
         match &grant.resource {
@@ -428,6 +477,7 @@ impl<P: Platform> Server<P> {
                     device.release(&guest);
                 }
             }
+            Resource::Guest(place) => self.strip_watchers(&place.watchers),
             Resource::Session(_) | Resource::Module(_) => {}
         }
     }
@@ -474,11 +524,11 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Takes what a guest was given by another under a name.
-    pub(crate) fn take(&self, from: &Guest<P>, by: Pid, name: &Name) -> Result<(), Error> {
+    /// Takes what a guest was given under a name by another, or by the spec if that is `None`.
+    pub(crate) fn take(&self, from: &Guest<P>, by: Option<Pid>, name: &Name) -> Result<(), Error> {
         let mut grants: Vec<Arc<Grant<P>>> = Vec::new();
         for (_, holding) in from.handles.lock().iter() {
-            if holding.by == Some(by) && holding.name == *name && holding.grant.lost().is_none() {
+            if holding.by == by && holding.name == *name && holding.grant.lost().is_none() {
                 grants.try_reserve(1).map_err(|_| Error::TooMany)?;
                 grants.push(holding.grant.clone());
             }

@@ -37,7 +37,7 @@ pub(crate) struct Description {
     pub groups: Groups,
     /// What it may use.
     pub limits: Limits,
-    /// The channels, services and devices it holds.
+    /// The channels, services, devices and guests it holds.
     pub caps: Vec<Cap>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Description {
 pub(crate) struct Cap {
     /// Name of the slot.
     pub slot: Name,
-    /// The channel, service or device.
+    /// The channel, service, device or guest.
     pub target: ObjectId,
     /// What the spec allows.
     pub rights: Rights,
@@ -82,7 +82,8 @@ impl Description {
                     Kind::Channel { .. }
                     | Kind::Service
                     | Kind::VirtioDevice { .. }
-                    | Kind::MmioDevice { .. },
+                    | Kind::MmioDevice { .. }
+                    | Kind::WasmGuest(_),
                 ) => {
                     caps.push(Cap {
                         slot: name(cap.slot, cap.line)?,

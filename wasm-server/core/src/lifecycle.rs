@@ -31,7 +31,15 @@ impl<P: Platform> Server<P> {
 
     fn change(&self, process: &Process<P>, from: ProcessState, to: ProcessState) {
         if process.change_from(from, to, self.platform.now()) {
-            self.tell_all(&process.watchers);
+            self.tell_of_change(process);
+        }
+    }
+
+    /// Tells those who watch a process, or the guest of the spec that it runs.
+    fn tell_of_change(&self, process: &Process<P>) {
+        self.tell_all(&process.watchers);
+        if let Some(place) = process.place.and_then(|place| self.places.get(place)) {
+            self.tell_all(&place.watchers);
         }
     }
 
@@ -46,7 +54,7 @@ impl<P: Platform> Server<P> {
     pub(crate) fn stop(&self, process: &Process<P>, grace: u64) {
         let Some(guest) = process.guest() else { return };
         if process.change(ProcessState::Stopping, self.platform.now()) {
-            self.tell_all(&process.watchers);
+            self.tell_of_change(process);
         }
         if grace == 0 {
             self.force(&guest, Reason::Stopped);
@@ -109,7 +117,7 @@ impl<P: Platform> Server<P> {
         found
     }
 
-    fn next_process(&self, place: usize) -> Option<(usize, Arc<Process<P>>)> {
+    pub(crate) fn next_process(&self, place: usize) -> Option<(usize, Arc<Process<P>>)> {
         let processes = self.processes.lock();
         let next = processes.iter_from(place).next();
         next.map(|(place, process)| (place, process.clone()))
@@ -187,7 +195,7 @@ impl<P: Platform> Server<P> {
         // Who is woken by its end finds it nowhere any more.
         self.processes.lock().remove(process.pid);
         process.end(outcome, self.platform.now());
-        self.tell_all(&process.watchers);
+        self.tell_of_change(process);
     }
 
     fn report(&self, process: &Process<P>, outcome: &Outcome) {

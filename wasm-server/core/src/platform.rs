@@ -332,6 +332,9 @@ pub trait Platform: Send + Sync + Sized + 'static {
     /// Lets the device's next interrupt come.
     fn unmask(&self, device: &Self::Device);
 
+    /// Switches the machine off. Returns where it cannot be.
+    fn power_off(&self);
+
     /// What the server uses.
     fn usage(&self) -> ServerUsage;
     /// What was typed at the console, as much as there is at once; answers the number of bytes.

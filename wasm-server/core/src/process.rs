@@ -4,7 +4,7 @@
 //! A [`Process`] outlives the [`Guest`] that runs in it, for as long as somebody holds it.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
-use core::fmt;
+use core::{fmt, sync::atomic::AtomicU32};
 
 use atoll_abi::{
     Error, FAILED, Limits, Pid, ProcessState,
@@ -75,6 +75,10 @@ pub(crate) struct Process<P: Platform> {
     pub session: Option<Arc<Session<P>>>,
     pub prio: u8,
     pub limits: Limits,
+    /// The guest of the spec that it runs, by its place; none: it is of no place.
+    pub place: Option<usize>,
+    /// In the grants for it; 0: there were none yet.
+    pub number: AtomicU32,
     life: Lock<P, Life<P>>,
     /// Who watches for changes of its state.
     pub watchers: Watchers<P>,
@@ -105,6 +109,7 @@ pub(crate) struct ProcessParams<P: Platform> {
     pub session: Option<Arc<Session<P>>>,
     pub prio: u8,
     pub limits: Limits,
+    pub place: Option<usize>,
 }
 
 impl<P: Platform> Process<P> {
@@ -123,6 +128,8 @@ impl<P: Platform> Process<P> {
             session: params.session,
             prio: params.prio,
             limits: params.limits,
+            place: params.place,
+            number: AtomicU32::new(0),
             life: Lock::<P, _>::new(Life {
                 state,
                 changes,

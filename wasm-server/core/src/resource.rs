@@ -6,8 +6,8 @@ use alloc::sync::Arc;
 use atoll_abi::{Error, message::Kind};
 
 use crate::{
-    device::Device, loaded::Loaded, platform::Platform, process::Process, region::Region,
-    service::Service, session::Session,
+    device::Device, loaded::Loaded, place::Place, platform::Platform, process::Process,
+    region::Region, service::Service, session::Session,
 };
 
 /// What a capability designates.
@@ -18,6 +18,8 @@ pub(crate) enum Resource<P: Platform> {
     Service(Arc<Service<P>>),
     Device(Arc<Device<P>>),
     Module(Arc<Loaded<P>>),
+    /// A guest of the spec, whatever process runs it.
+    Guest(Arc<Place<P>>),
 }
 
 impl<P: Platform> Clone for Resource<P> {
@@ -29,6 +31,7 @@ impl<P: Platform> Clone for Resource<P> {
             Self::Service(service) => Self::Service(service.clone()),
             Self::Device(device) => Self::Device(device.clone()),
             Self::Module(module) => Self::Module(module.clone()),
+            Self::Guest(place) => Self::Guest(place.clone()),
         }
     }
 }
@@ -43,6 +46,7 @@ impl<P: Platform> Resource<P> {
             Self::Device(device) if device.is_plain() => Kind::Registers,
             Self::Device(_) => Kind::Device,
             Self::Module(_) => Kind::Module,
+            Self::Guest(_) => Kind::Guest,
         }
     }
 
@@ -55,6 +59,7 @@ impl<P: Platform> Resource<P> {
             (Self::Service(a), Self::Service(b)) => Arc::ptr_eq(a, b),
             (Self::Device(a), Self::Device(b)) => Arc::ptr_eq(a, b),
             (Self::Module(a), Self::Module(b)) => Arc::ptr_eq(a, b),
+            (Self::Guest(a), Self::Guest(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -66,7 +71,7 @@ impl<P: Platform> Resource<P> {
             Self::Process(process) => process.session.as_ref(),
             Self::Session(session) => session.parent.as_ref(),
             Self::Module(module) => module.session.as_ref(),
-            Self::Service(_) | Self::Device(_) => None,
+            Self::Service(_) | Self::Device(_) | Self::Guest(_) => None,
         }
     }
 
@@ -101,6 +106,13 @@ impl<P: Platform> Resource<P> {
     pub fn module(&self) -> Result<&Arc<Loaded<P>>, Error> {
         match self {
             Self::Module(module) => Ok(module),
+            _ => Err(Error::WrongKind),
+        }
+    }
+
+    pub fn guest(&self) -> Result<&Arc<Place<P>>, Error> {
+        match self {
+            Self::Guest(place) => Ok(place),
             _ => Err(Error::WrongKind),
         }
     }

@@ -49,9 +49,9 @@ pub struct Server<P: Platform> {
     pub(crate) logs: Lock<P, Logs>,
     pub(crate) alarms: Alarms<Lock<P, Queue<Due<P>>>>,
     pub(crate) modules: Modules<P>,
-    pub(crate) places: Vec<Place<P>>,
+    pub(crate) places: Vec<Arc<Place<P>>>,
     pub(crate) processes: Lock<P, Processes<P>>,
-    /// The channels, services and devices of the spec.
+    /// The channels, services, devices and guests of the spec that guests hold.
     pub(crate) objects: BTreeMap<ObjectId, Arc<Grant<P>>>,
     /// Those regions of the spec that other programs hold, too, with the signal of each.
     shared: Vec<(u32, Arc<Region<P>>)>,
@@ -110,13 +110,19 @@ impl<P: Platform> Server<P> {
         let mut objects = BTreeMap::new();
         let mut shared = Vec::new();
         let mut registry = Registry::new();
-        for (_, object) in spec.iter() {
-            let Some(description) = Description::of(spec, &object, id)? else {
-                continue;
-            };
-            for cap in &description.caps {
+        for (object, described) in spec.iter() {
+            if let Some(description) = Description::of(spec, &described, id)? {
+                places.push(Arc::new(Place::new(object, places.len(), description)));
+            }
+        }
+        for place in &places {
+            for cap in &place.description.caps {
                 if let Entry::Vacant(entry) = objects.entry(cap.target) {
-                    let resource = make(&platform, spec, cap.target)?;
+                    let guest = places.iter().find(|place| place.object == cap.target);
+                    let resource = match guest {
+                        Some(guest) => Resource::Guest(guest.clone()),
+                        None => make(&platform, spec, cap.target)?,
+                    };
                     if let Resource::Region(region) = &resource
                         && let Some(signal) = region.signal()
                     {
@@ -126,7 +132,6 @@ impl<P: Platform> Server<P> {
                     entry.insert(root.map_err(|error| format!("{}: {error}", spec.file))?);
                 }
             }
-            places.push(Place::new(description));
         }
         let mut random = Generator::new(&[
             &platform.now().to_le_bytes(),
@@ -166,12 +171,12 @@ impl<P: Platform> Server<P> {
     /// Starts every guest that starts with the server, in the order that the spec asks for. One that
     /// cannot start is reported; the others start all the same.
     pub fn boot(self: &Arc<Self>) {
-        let mut places: Vec<_> = self.places.iter().enumerate().collect();
-        places.sort_by_key(|(_, place)| place.description.rank);
-        for (index, place) in places {
+        let mut places: Vec<_> = self.places.iter().collect();
+        places.sort_by_key(|place| place.description.rank);
+        for place in places {
             if place.starts(Start::Boot) {
                 // A refusal is in the log.
-                let _ = self.start_place(index);
+                let _ = self.start_place(place);
             }
         }
     }
@@ -206,14 +211,14 @@ impl<P: Platform> Server<P> {
 
     /// Whether no guest is alive and none will start by itself.
     pub fn is_idle(&self) -> bool {
-        let lives = |place: &Place<P>| place.last().is_some_and(|last| last.outcome().is_none());
+        let lives =
+            |place: &Arc<Place<P>>| place.last().is_some_and(|last| last.outcome().is_none());
         self.processes.lock().iter_from(0).next().is_none() && !self.places.iter().any(lives)
     }
 
     /// How the last life of a guest of the spec ended, if it has.
     pub fn outcome(&self, name: &str) -> Option<Outcome> {
-        let place = self.place_of(name)?;
-        self.places.get(place)?.last()?.outcome()
+        self.place_of(name)?.last()?.outcome()
     }
 
     /// # Errors

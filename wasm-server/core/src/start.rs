@@ -4,19 +4,17 @@
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 
 use atoll_abi::{
-    Error, Groups, Handle, Level, Limits, Params, Pid, Rights,
+    Error, Groups, Handle, Level, Limits, Params, Rights,
     message::{Code, Give, MAX_GIVES, ModuleRequest, Name},
 };
-use capdl::blob::Start;
 
 use crate::{
     Guest,
     authority::Receipt,
-    description::Description,
-    grant::Grant,
     guest::{count, uncount},
     loaded::Loaded,
     modules::{Prepared, Refused},
+    place::Place,
     platform::{Budget, HomeParams, Platform},
     process::{Outcome, Process, ProcessParams},
     server::Server,
@@ -64,47 +62,40 @@ struct Plan<'a, P: Platform> {
     groups: Groups,
     limits: Limits,
     deadline_ms: Option<u32>,
-    /// The guest of the spec, if it is one.
-    description: Option<&'a Description>,
+    /// Where a guest of the spec lives, if it is one.
+    place: Option<&'a Place<P>>,
 }
 
 impl<P: Platform> Server<P> {
-    pub(crate) fn place_of(&self, name: &str) -> Option<usize> {
-        self.places.iter().position(|p| p.description.name == name)
+    pub(crate) fn place_of(&self, name: &str) -> Option<&Arc<Place<P>>> {
+        self.places.iter().find(|p| p.description.name == name)
     }
 
     /// Starts the guest of a place with the server.
-    pub(crate) fn start_place(self: &Arc<Self>, place: usize) -> Result<Arc<Process<P>>, Error> {
+    pub(crate) fn start_place(
+        self: &Arc<Self>,
+        place: &Place<P>,
+    ) -> Result<Arc<Process<P>>, Error> {
         self.start_in(place, None)
     }
 
-    /// Starts the guest of the spec with this name.
+    /// Starts the guest of a place for another, which may.
     ///
     /// # Errors
-    /// `NotFound` if there is none that starts on demand, `Busy` if it lives, and what keeps it from
-    /// starting.
+    /// `Busy` if it lives, and what keeps it from starting.
     pub(crate) fn start_guest(
         self: &Arc<Self>,
-        name: &str,
+        place: &Place<P>,
         asked: Asked<'_, P>,
     ) -> Result<Arc<Process<P>>, Error> {
-        let place = self
-            .place_of(name)
-            .filter(|place| {
-                self.places
-                    .get(*place)
-                    .is_some_and(|p| p.starts(Start::Demand))
-            })
-            .ok_or(Error::NotFound)?;
         self.start_in(place, Some(asked))
     }
 
     fn start_in(
         self: &Arc<Self>,
-        place: usize,
+        place: &Place<P>,
         asked: Option<Asked<'_, P>>,
     ) -> Result<Arc<Process<P>>, Error> {
-        let place = self.places.get(place).ok_or(Error::NotFound)?;
         {
             let mut life = place.life.lock();
             let lives = |process: &Arc<Process<P>>| process.outcome().is_none();
@@ -124,7 +115,7 @@ impl<P: Platform> Server<P> {
             groups: description.groups,
             limits: description.limits.clone(),
             deadline_ms: description.deadline_ms,
-            description: Some(description),
+            place: Some(place),
         });
         let mut life = place.life.lock();
         life.starting = false;
@@ -184,7 +175,7 @@ impl<P: Platform> Server<P> {
             groups: request.groups,
             limits: request.limits.clone(),
             deadline_ms: request.deadline_ms,
-            description: None,
+            place: None,
             asked: Some(asked),
         })?;
         self.launch(&process)
@@ -236,7 +227,8 @@ impl<P: Platform> Server<P> {
             module: plan.source.name().clone(),
             loader: loader.clone(),
             parent: parent.map(|parent| parent.pid()),
-            is_part: plan.description.is_none(),
+            is_part: plan.place.is_none(),
+            place: plan.place.map(|place| place.index),
             session,
             prio: plan.prio,
             limits: plan.limits.clone(),
@@ -270,9 +262,8 @@ impl<P: Platform> Server<P> {
         plan: Plan<'_, P>,
     ) -> Result<(), (Error, String)> {
         let refuse = |error: Error| (error, format!("{error}"));
-        let place = plan
-            .description
-            .map_or_else(String::new, |d| format!(" ({})", d.place));
+        let description = plan.place.map(|place| &*place.description);
+        let place = description.map_or_else(String::new, |d| format!(" ({})", d.place));
         let bad_module = |why: String| (Error::BadModule, format!("{why}{place}"));
         let prepared: Arc<Prepared<P>> = match &plan.source {
             Source::Archive(name) => self
@@ -305,7 +296,7 @@ impl<P: Platform> Server<P> {
             prepared,
             home,
             plan.groups,
-            plan.description.map(|d| d.place.clone()),
+            description.map(|d| d.place.clone()),
         ));
         process.set_guest(guest.clone(), version);
         guest
@@ -326,25 +317,26 @@ impl<P: Platform> Server<P> {
                 handle,
             });
         };
-        for cap in plan.description.iter().flat_map(|d| &d.caps) {
-            let Some(root) = self.objects.get(&cap.target) else {
-                continue;
-            };
-            let handle = self.give(&guest, None, &cap.slot, root, cap.rights);
-            add(&cap.slot, handle.map_err(refuse)?);
+        if let Some(place) = plan.place {
+            self.give_all(place, &guest, &mut add).map_err(refuse)?;
         }
         for give in plan.asked.iter().flat_map(|asked| &asked.gives) {
             let by = plan.asked.as_ref().map(|asked| asked.by);
             let Some(by) = by else { continue };
             let source = by.grant_allowing(give.handle, give.rights.union(Rights::GRANT));
             let source = source.map_err(refuse)?;
-            let handle = self.give(&guest, Some(by.pid()), &give.name, &source, give.rights);
+            let receipt = Receipt {
+                name: give.name.clone(),
+                by: Some(by.pid()),
+                is_news: false,
+            };
+            let handle = guest.receive_from(receipt, &source, give.rights);
             add(&give.name, handle.map_err(refuse)?);
         }
         let (mut args, mut env) = plan
             .asked
             .map_or_else(Default::default, |asked| (asked.args, asked.env));
-        if let Some(description) = plan.description {
+        if let Some(description) = description {
             if args.is_empty() {
                 args.clone_from(&description.args);
             }
@@ -371,22 +363,6 @@ impl<P: Platform> Server<P> {
             guest.set_deadline(at);
         }
         Ok(())
-    }
-
-    fn give(
-        &self,
-        guest: &Guest<P>,
-        by: Option<Pid>,
-        name: &Name,
-        source: &Grant<P>,
-        rights: Rights,
-    ) -> Result<Handle, Error> {
-        let receipt = Receipt {
-            name: name.clone(),
-            by,
-            is_news: false,
-        };
-        guest.receive_from(receipt, source, rights)
     }
 
     fn launch(self: &Arc<Self>, process: &Arc<Process<P>>) -> Result<Arc<Process<P>>, Error> {

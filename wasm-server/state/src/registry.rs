@@ -154,8 +154,8 @@ impl<R: Clone, H> Registry<R, H> {
     /// # Errors
     /// `TooMany`.
     pub fn root(&mut self, resource: R, rights: Rights, holder: H) -> Result<Arc<Grant<R>>, Error> {
-        self.number = self.number.wrapping_add(1);
-        self.insert(None, (resource, self.number), rights, Holder::Holds(holder))
+        let number = self.new_number();
+        self.insert(None, (resource, number), rights, Holder::Holds(holder))
     }
 
     /// A grant below `source`.
@@ -168,12 +168,35 @@ impl<R: Clone, H> Registry<R, H> {
         rights: Rights,
         holder: H,
     ) -> Result<Arc<Grant<R>>, Error> {
-        self.below(source, rights, Holder::Holds(holder))
+        let resource = (source.resource.clone(), source.number);
+        self.below(source, resource, rights, Holder::Holds(holder))
+    }
+
+    /// A grant below `source` for something else that the source stands for: it goes with the source. The number is
+    /// [one](Self::new_number) that all grants for that have.
+    ///
+    /// # Errors
+    /// As [`Self::derive`].
+    pub fn derive_other(
+        &mut self,
+        source: &Grant<R>,
+        resource: (R, u32),
+        rights: Rights,
+        holder: H,
+    ) -> Result<Arc<Grant<R>>, Error> {
+        self.below(source, resource, rights, Holder::Holds(holder))
+    }
+
+    /// A number for a resource that there are no grants for yet.
+    pub fn new_number(&mut self) -> u32 {
+        self.number = self.number.wrapping_add(1);
+        self.number
     }
 
     fn below(
         &mut self,
         source: &Grant<R>,
+        resource: (R, u32),
         rights: Rights,
         holder: Holder<H>,
     ) -> Result<Arc<Grant<R>>, Error> {
@@ -186,7 +209,6 @@ impl<R: Clone, H> Registry<R, H> {
         if !is_there {
             return Err(Error::Revoked);
         }
-        let resource = (source.resource.clone(), source.number);
         self.insert(Some(source.place), resource, rights, holder)
     }
 
@@ -201,7 +223,8 @@ impl<R: Clone, H> Registry<R, H> {
         shared: Shared,
     ) -> Result<(Token, Arc<Grant<R>>), Error> {
         let secret = shared.secret;
-        let grant = self.below(source, rights, Holder::Token(shared))?;
+        let resource = (source.resource.clone(), source.number);
+        let grant = self.below(source, resource, rights, Holder::Token(shared))?;
         let mut bytes = [0; 16];
         let (head, tail) = bytes.split_at_mut(SECRET_BYTES);
         head.copy_from_slice(&secret);

@@ -15,6 +15,11 @@ const MAX_IRQ: u64 = 159;
 /// The kernel's own timer, the virtual one.
 const KERNEL_TIMER_IRQ: u64 = 27;
 
+/// The power switch (`INTERRUPT_POWER_SWITCH` of the kernel's platform): to acknowledge it switches the machine off.
+pub const POWER_SWITCH_IRQ: u32 = 159;
+/// The slot that it is in, and nothing else is.
+const POWER: &str = "power";
+
 impl Checker<'_> {
     /// Gives interrupts their numbers.
     pub(super) fn irq_map(&mut self, mapping: &IrqMapping) {
@@ -127,5 +132,38 @@ impl Checker<'_> {
                 }
             }
         }
+    }
+
+    /// The power switch is what it is called.
+    pub(super) fn power(&mut self) {
+        let mut wrong = Vec::new();
+        for object in &self.objects {
+            for cap in &object.caps {
+                let target = &self.objects[cap.target];
+                let Kind::Irq { number, .. } = &target.kind else {
+                    continue;
+                };
+                let Some(number) = number else { continue };
+                let is_switch = number.value == POWER_SWITCH_IRQ;
+                let is_called_so = cap.slot == POWER;
+                if is_switch && !is_called_so {
+                    let message = format!(
+                        "interrupt {POWER_SWITCH_IRQ} is the power switch: to acknowledge it switches the machine off"
+                    );
+                    let help =
+                        "hold it in a slot `power` if that is meant; devices have other numbers";
+                    let found = Diagnostic::new(cap.span, message, help);
+                    wrong.push(found.other(number.span, "its number"));
+                }
+                if is_called_so && !is_switch && matches!(object.kind, Kind::Server(_)) {
+                    let message = format!("interrupt {} is no power switch", number.value);
+                    let help =
+                        format!("write `irq maps {{ {POWER_SWITCH_IRQ}: {} }}`", target.name);
+                    let found = Diagnostic::new(number.span, message, help);
+                    wrong.push(found.other(cap.span, "in the slot of the power switch"));
+                }
+            }
+        }
+        self.diagnostics.extend(wrong);
     }
 }

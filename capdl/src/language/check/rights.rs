@@ -328,7 +328,18 @@ impl Checker<'_> {
                 "on an MMIO device there are only the rights R and W, together",
                 "write `(RW)`: such a device may change when a register is read; it cannot be shared",
             ),
-            Kind::Service | Kind::VirtioDevice(_) | Kind::MmioDevice(_) | Kind::Broken => None,
+            Kind::Guest(_) if !given => nothing(format!(
+                "add rights: `{name} (R)` to see it, `{name} (RW)` to start and stop it, `{name} (RWG)` to give it things, too"
+            )),
+            Kind::Guest(_) if rights.grant_reply => wrong(
+                "on a guest there are only the rights R, W and G",
+                "R sees it, W starts and stops it, G gives to it and takes from it",
+            ),
+            Kind::Service
+            | Kind::VirtioDevice(_)
+            | Kind::MmioDevice(_)
+            | Kind::Guest(_)
+            | Kind::Broken => None,
             _ if given => Some((
                 format!("there are no rights on {what}"),
                 format!("write `{name}` alone"),

@@ -32,6 +32,7 @@ impl Checker<'_> {
         }
         self.programs();
         self.services();
+        self.guests();
         self.distinct_devices();
         self.drivers();
         self.memory();
@@ -42,6 +43,7 @@ impl Checker<'_> {
         self.priorities();
         self.physical_memory();
         self.interrupts();
+        self.power();
         self.spaces();
         self.threads();
         self.order();
@@ -141,7 +143,9 @@ impl Checker<'_> {
                 for cap in &object.caps {
                     let target = &self.objects[cap.target];
                     // These are nothing that the kernel knows.
-                    if !matches!(target.kind, Kind::Service) && target.kind.device().is_none() {
+                    if !matches!(target.kind, Kind::Service | Kind::Guest(_))
+                        && target.kind.device().is_none()
+                    {
                         given.insert(target.memory().map_or(cap.target, |(memory, _)| memory));
                     }
                 }
@@ -269,6 +273,38 @@ impl Checker<'_> {
                 self.diagnostics
                     .push(wrong.other(cap.span, format!("`{}` may look it up", first.name)));
             }
+        }
+    }
+
+    /// Who holds a guest runs in the same server.
+    fn guests(&mut self) {
+        for id in 0..self.objects.len() {
+            let Kind::Guest(guest) = &self.objects[id].kind else {
+                continue;
+            };
+            let server = guest.server;
+            let name = &self.objects[id].name;
+            let mut strangers = Vec::new();
+            for object in &self.objects {
+                let Kind::Guest(holder) = &object.kind else {
+                    continue;
+                };
+                for cap in object.caps.iter().filter(|cap| cap.target == id) {
+                    if let (Some(theirs), Some(ours)) = (holder.server, server)
+                        && theirs != ours
+                    {
+                        let message = format!(
+                            "`{}` of `{}` cannot hold `{name}`, a guest of `{}`",
+                            object.name, self.objects[theirs].name, self.objects[ours].name
+                        );
+                        let help = "a server starts and stops its own guests only: let a guest of the same server \
+                             hold it, and share a channel with that one";
+                        let wrong = Diagnostic::new(cap.span, message, help);
+                        strangers.push(wrong.other(self.objects[id].span, "declared here"));
+                    }
+                }
+            }
+            self.diagnostics.extend(strangers);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::language::model::Kind;
 use crate::language::span::Spanned;
 
 /// The slots of a process server.
-const SERVER_SLOTS: [&str; 3] = ["memory", "console", "timer"];
+const SERVER_SLOTS: [&str; 4] = ["memory", "console", "timer", "power"];
 
 /// The slots of a thread, each with what it takes and what to do about anything else.
 const THREAD_SLOTS: [(&str, &str, &str); 5] = [
@@ -117,22 +117,28 @@ impl Checker<'_> {
                 "name the registers of a PL011: `uart = frame (4k, paddr: 0x09000000)`",
             ),
             (Kind::Server(_), "timer") => ("an interrupt", "name one: `timer = irq`"),
+            (Kind::Server(_), "power") => ("an interrupt", "name the power switch: `switch = irq`"),
             (Kind::Server(_), _) if matches!(kind, Kind::Leftover) => (kind.describe(), ""),
             (Kind::Guest(_), _) if matches!(kind, Kind::Service) => ("a service", ""),
             (Kind::Guest(_), _) if matches!(kind, Kind::Channel { .. }) => ("a channel", ""),
             (Kind::Guest(_), _) if kind.device().is_some() => (kind.describe(), ""),
+            (Kind::Guest(_), _) if target == holder => (
+                "another guest",
+                "a guest needs no capability to end itself, and cannot be started while it runs: remove it",
+            ),
+            (Kind::Guest(_), _) if matches!(kind, Kind::Guest(_)) => ("a guest", ""),
             (Kind::Guest(_), _) if matches!(kind, Kind::Untyped { .. }) => (
-                "a channel, a service or a device",
+                "a channel, a service, a device or a guest",
                 "its budget goes into the slot `memory`",
             ),
             (Kind::Guest(_), _) => (
-                "a channel, a service or a device",
-                "besides its memory a guest can hold channels, services, devices and hostcall groups",
+                "a channel, a service, a device or a guest",
+                "besides its memory a guest can hold channels, services, devices, other guests and hostcall groups",
             ),
             (Kind::Server(_), _) if self.of_a_device(target) => (kind.describe(), ""),
             (Kind::Server(_), _) => {
                 let message = format!("{what} has no slot `{}`", slot.value);
-                let help = "the slots of a process server are `memory`, `console`, `timer`, and any for the \
+                let help = "the slots of a process server are `memory`, `console`, `timer`, `power`, and any for the \
                      registers and interrupts of devices and for what is left of memory";
                 let near = nearest(&slot.value, SERVER_SLOTS);
                 self.push(Diagnostic::new(slot.span, message, help).suggest(near));
@@ -145,7 +151,11 @@ impl Checker<'_> {
                 return false;
             }
         };
-        let found = kind.describe();
+        let is_itself = target == holder && matches!(kind, Kind::Guest(_));
+        let found = match is_itself {
+            true => "the guest itself",
+            false => kind.describe(),
+        };
         let buffer =
             matches!(self.objects[holder].kind, Kind::Tcb(_)) && slot.value == "ipc_buffer_slot";
         let small = matches!(kind, Kind::Frame { bits: 12, .. });

@@ -10,6 +10,7 @@ extern crate alloc;
 mod call;
 mod ends;
 mod given;
+mod keeper;
 mod leaver;
 mod limits;
 mod misuse;
@@ -82,6 +83,9 @@ const ROLES: &[(&str, Role)] = roles! {
     "stand-by" => services::stand_by,
     "no-provider" => services::no_provider,
 
+    "keeper" => keeper::keeper,
+    "starter" => keeper::starter,
+
     "sleep" => ends::sleep,
     "spin" => ends::spin,
     "await" => ends::await_child,
@@ -99,6 +103,9 @@ fn main() -> Result<ExitCode, Fault> {
     }
     if wanted == "polite" {
         return ends::polite(&mut stage);
+    }
+    if wanted == "told" {
+        return keeper::told(&mut stage);
     }
     match ROLES.iter().find(|(name, _)| *name == wanted) {
         Some((_, role)) => role(&mut stage),

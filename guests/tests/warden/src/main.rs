@@ -15,6 +15,7 @@ mod leaving;
 mod misuse;
 mod sessions;
 mod sharing;
+mod slots;
 mod solo;
 mod warden;
 
@@ -52,6 +53,7 @@ fn main() -> Result<(), Fault> {
         leaving::SCENARIOS,
         sessions::SCENARIOS,
         ends::SCENARIOS,
+        slots::SCENARIOS,
     ] {
         for (name, scenario) in scenarios {
             run(name, scenario);

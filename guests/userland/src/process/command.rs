@@ -37,7 +37,8 @@ pub struct Command {
 }
 
 impl Command {
-    /// A guest of the spec that starts on demand, with all that the spec gives it.
+    /// A guest of the spec, with all that the spec gives it. This guest needs a capability for it, a
+    /// [`Guest`](super::Guest), with the right to write; the process is held with the rights of that.
     /// See the example of [`Command`].
     pub fn guest(name: &str) -> Self {
         Self::new(bounded(name).map(Program::Guest))
@@ -121,7 +122,8 @@ impl Command {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such guest, [`Error::Busy`] if the guest runs
+    /// [`Error::NotFound`] if this guest holds no such guest, [`Error::Denied`] if it does without the right to
+    /// write, [`Error::Busy`] if the guest runs
     /// already, [`Error::BadModule`], [`Error::NoMemory`], [`Error::TooLarge`] and [`Error::NotGranted`]
     /// for more than this guest may give, [`Error::TooManyChildren`], [`Error::TooManyHandles`],
     /// [`Error::TooMany`], [`Error::NotEntitled`] for more than the session may have, [`Error::Ended`] if

@@ -15,6 +15,7 @@ pub(crate) mod introspect;
 pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod module;
+pub(crate) mod power;
 pub(crate) mod process;
 pub(crate) mod session;
 pub(crate) mod shm;

@@ -96,9 +96,22 @@ pub(crate) fn watch<P: Platform>(
 ) -> Answer<()> {
     let me = me(caller);
     let grant = me.grant_allowing(handle, Rights::READ)?;
-    let process = grant.resource.process()?;
+    let watchers = match &grant.resource {
+        Resource::Guest(place) => &place.watchers,
+        resource => &resource.process()?.watchers,
+    };
     let pid = me.pid();
-    Ok(process.watchers.add(Watcher { pid, task }, &grant)?)
+    Ok(watchers.add(Watcher { pid, task }, &grant)?)
+}
+
+pub(crate) fn of_guest<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    handle: Handle,
+) -> Answer<Handle> {
+    let me = me(caller);
+    let grant = me.grant(handle)?;
+    let process = grant.resource.guest()?.last().ok_or(Error::NotFound)?;
+    Ok(me.receive_process(&grant, &process)?)
 }
 
 pub(crate) fn state<P: Platform>(
@@ -142,11 +155,19 @@ pub(crate) fn start<P: Platform>(
         gives: request.gives,
         session,
     };
-    let process = match &request.program {
-        Program::Guest(name) => me.server.start_guest(name, asked)?,
-        Program::Module(module) => me.server.start_module(module, asked)?,
+    let (process, handle) = match &request.program {
+        Program::Guest(name) => {
+            let grant = me.grant_to_start(name)?;
+            let process = me.server.start_guest(grant.resource.guest()?, asked)?;
+            let handle = me.receive_process(&grant, &process);
+            (process, handle)
+        }
+        Program::Module(module) => {
+            let process = me.server.start_module(module, asked)?;
+            let handle = me.receive_new(Resource::Process(process.clone()));
+            (process, handle)
+        }
     };
-    let handle = me.receive_new(Resource::Process(process.clone()));
     // Nobody could stop what nobody has.
     Ok(handle.inspect_err(|_| me.server.stop(&process, 0))?)
 }
@@ -174,9 +195,28 @@ pub(crate) fn take<P: Platform>(
     request: TakeRequest,
 ) -> Answer<()> {
     let me = me(caller);
-    let process = process(me, request.process, Rights::GRANT)?;
-    let guest = process.guest().ok_or(Error::Ended)?;
-    Ok(me.server.take(&guest, me.pid(), &request.name)?)
+    let grant = me.grant_allowing(request.process, Rights::GRANT)?;
+    let mine = Some(me.pid());
+    let Resource::Guest(place) = &grant.resource else {
+        let guest = grant.resource.process()?.guest().ok_or(Error::Ended)?;
+        return Ok(me.server.take(&guest, mine, &request.name)?);
+    };
+    let lent = match place.last().and_then(|process| process.guest()) {
+        Some(guest) => me.server.take(&guest, mine, &request.name),
+        None => Err(Error::NotFound),
+    };
+    // One of the two is enough.
+    Ok(me.server.take_slot(place, &request.name).or(lent)?)
+}
+
+pub(crate) fn restore<P: Platform>(
+    caller: &mut Caller<'_, Context<P>>,
+    request: TakeRequest,
+) -> Answer<()> {
+    let me = me(caller);
+    let grant = me.grant_allowing(request.process, Rights::GRANT)?;
+    let place = grant.resource.guest()?;
+    Ok(me.server.restore_slot(place, &request.name)?)
 }
 
 pub(crate) fn info<P: Platform>(

@@ -230,6 +230,9 @@ impl Platform for Host {
         count
     }
 
+    /// The machine is the host's.
+    fn power_off(&self) {}
+
     fn console_write(&self, text: &str) {
         (self.console)(text);
     }

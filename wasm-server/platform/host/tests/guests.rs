@@ -263,14 +263,16 @@ fn a_guest_starts_another_and_waits_for_it() {
         (loop
             (i64.ne (call $start (i32.const 8) (i32.const 11) (i32.const 2048)) (i64.const 2))
             (if (then unreachable))
-            ;; The handles are counted up from index 0, generation 1.
+            ;; The handles are counted up from index 0, generation 1, which is the guest's.
             (local.set $sum (i32.add (local.get $sum) (i32.wrap_i64 (call $wait
-                (i32.add (i32.const 4096) (local.get $round)) (i64.const -1)))))
+                (i32.add (i32.const 4097) (local.get $round)) (i64.const -1)))))
             (local.set $round (i32.add (local.get $round) (i32.const 1)))
             (br_if 0 (i32.lt_u (local.get $round) (i32.const 20))))
         (drop (call $exit (local.get $sum)))";
     let system = System::run([
-        Guest::new("parent", &body(imports, parent)).grants(&["processes"]),
+        Guest::new("parent", &body(imports, parent))
+            .guest("child")
+            .grants(&["processes"]),
         Guest::new("child", &body(imports, "(drop (call $exit (i32.const 3)))"))
             .grants(&["processes"])
             .on_demand(),

@@ -22,6 +22,7 @@ const GROUPS: [&str; 13] = [
     "devices",
     "entropy_source",
     "modules",
+    "power",
 ];
 
 /// Has the warden run these scenarios.
@@ -31,7 +32,9 @@ fn hold(names: &[&str]) {
         .params("handles: 4095, timers: 4096, children: 32")
         .memory(26)
         .grants(&GROUPS)
-        .door();
+        .door()
+        .guest("hostile")
+        .guest("spin");
     let hostile = Guest::built("hostile")
         .params("args: [\"exit\", \"7\"]")
         .grants(&GROUPS)

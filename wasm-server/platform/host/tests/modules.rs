@@ -24,6 +24,7 @@ const GROUPS: [&str; 13] = [
     "devices",
     "entropy_source",
     "modules",
+    "power",
 ];
 
 /// What the guest is to find true.
@@ -90,7 +91,9 @@ fn modules_are_loaded_checked_run_and_gone() {
         .params("children: 32")
         .memory(27)
         .grants(&GROUPS)
-        .service("service");
+        .service("service")
+        .guest("scribbler")
+        .guest("hostile");
     let scribbler = Guest::built_as("scribbler", "deployer")
         .grants(&GROUPS)
         .memory(23)

@@ -75,9 +75,9 @@ fn allocations(rounds: u32) -> u64 {
         format!("$rights {link}"),
         "$notices (i32.const 1)".into(),
         format!("$revoke {link}"),
-        "$state (i32.const 4097)".into(),
-        "$watch (i32.const 4097) (i32.const 2)".into(),
-        "$restrict (i32.const 4097) (i32.const 0)".into(),
+        "$state (i32.const 4098)".into(),
+        "$watch (i32.const 4098) (i32.const 2)".into(),
+        "$restrict (i32.const 4098) (i32.const 0)".into(),
         format!("$size {link}"),
         format!("$read {link} (i32.const 8) (i32.const 512) (i32.const 1024)"),
         format!("$write {link} (i32.const 8) (i32.const 512) (i32.const 1024)"),
@@ -102,8 +102,8 @@ fn allocations(rounds: u32) -> u64 {
             (call $good (call $cancel (call $at (i64.const 0x7fffffffffffffff) (i32.const 4))))
             (local.set $round (i32.add (local.get $round) (i32.const 1)))
             (br_if 0 (i32.lt_u (local.get $round) (i32.const {rounds}))))
-        (call $good (call $stop (i32.const 4097) (i64.const 0)))
-        (call $good (call $await (i32.const 4097) (i64.const -1)))"
+        (call $good (call $stop (i32.const 4098) (i64.const 0)))
+        (call $good (call $await (i32.const 4098) (i64.const -1)))"
     );
     let module = |body: &str| {
         format!(
@@ -122,7 +122,8 @@ fn allocations(rounds: u32) -> u64 {
     let guests = [
         Guest::new("parent", &module(&parent))
             .grants(&groups)
-            .link(),
+            .link()
+            .guest("child"),
         Guest::new(
             "child",
             &module("(drop (call $register (i32.const 64))) (drop (call $wait (i64.const -1)))"),

@@ -43,6 +43,8 @@ pub struct Sel4 {
     untypeds: Vec<Given>,
     frames: Vec<DeviceFrame>,
     irqs: Vec<(ObjectId, cap::IrqHandler)>,
+    /// To acknowledge it switches the machine off.
+    power: Option<cap::IrqHandler>,
     program: Program,
     shared: Vec<SharedChannel>,
     holders: Vec<Holder>,
@@ -88,6 +90,7 @@ impl Sel4 {
         let mut untypeds = Vec::new();
         let mut frames = Vec::new();
         let mut irqs = Vec::new();
+        let mut power = None;
         for given in &handoff.given {
             let object = ObjectId(given.object);
             match spec.object(object).map(|o| o.kind) {
@@ -98,6 +101,9 @@ impl Sel4 {
                 }),
                 Some(Kind::Irq { .. }) if is_slot(&server, "timer", object) => {
                     timer = Some(cap::IrqHandler::from_bits(given.cptr));
+                }
+                Some(Kind::Irq { .. }) if is_slot(&server, "power", object) => {
+                    power = Some(cap::IrqHandler::from_bits(given.cptr));
                 }
                 Some(Kind::Irq { .. }) => {
                     irqs.push((object, cap::IrqHandler::from_bits(given.cptr)));
@@ -140,6 +146,7 @@ impl Sel4 {
             untypeds,
             frames,
             irqs,
+            power,
             program: Program {
                 number: handoff.program,
                 life: handoff.life,
@@ -382,6 +389,13 @@ impl Platform for Sel4 {
 
     fn unmask(&self, device: &Device) {
         device.unmask();
+    }
+
+    fn power_off(&self) {
+        if let Some(power) = self.power {
+            // A kernel without the switch answers, and has done nothing.
+            let _ = power.irq_handler_ack();
+        }
     }
 
     fn usage(&self) -> ServerUsage {

@@ -127,6 +127,12 @@ impl Guest {
         self
     }
 
+    /// Holds this guest, with every right.
+    pub fn guest(mut self, name: &str) -> Self {
+        self.caps += &format!(" {name}: {name} (RWG) ");
+        self
+    }
+
     pub fn deadline(mut self, milliseconds: u32) -> Self {
         self.params += &format!(", deadline: {milliseconds}ms");
         self

@@ -13,7 +13,9 @@ enum IRQConstants {
     INTERRUPT_GPIO           = 39,
     INTERRUPT_VIRTIO_FIRST   = 48, /* 32 */
     /* The interrupt's number has 8 bits in its capability. */
-    maxIRQ                   = 159
+    maxIRQ                   = 159,
+    /* No device has it, unless one is plugged into the platform bus by hand. To acknowledge it switches the machine off. */
+    INTERRUPT_POWER_SWITCH   = maxIRQ
 } platform_interrupt_t;
 
 /* 2^13 bytes are 256 slots of 32 bytes, one for each interrupt. */
