@@ -252,6 +252,44 @@ pub fn accept<T: Capability>(token: &Token) -> Result<T, Error> {
     of_kind(calls::handle::accept(&token.wire())?)
 }
 
+/// Takes up what a token stands for, whatever that is.
+///
+/// ```no_run
+/// use userland::{Error, Rights, handle::{Any, Capability, Token, accept_any}, process::Process};
+///
+/// /// Hands on whatever the token is for; it lasts as long as what is answered.
+/// fn forward(token: &Token, to: &Process) -> Result<Any, Error> {
+///     let any = accept_any(token)?;
+///     to.grant("present", &any, Rights::READ)?;
+///     Ok(any)
+/// }
+/// ```
+///
+/// # Errors
+/// As [`accept`].
+pub fn accept_any(token: &Token) -> Result<Any, Error> {
+    calls::handle::accept(&token.wire()).map(Any::from_handle)
+}
+
+/// A capability that is not looked at: to be handed on, or given up. See the example of [`accept_any`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Any {
+    handle: Handle,
+}
+
+impl Capability for Any {
+    /// What most are for; it is not asked about.
+    const KIND: Kind = Kind::Region;
+
+    fn from_handle(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    fn handle(&self) -> Handle {
+        self.handle
+    }
+}
+
 /// The capability behind a handle that just came; closed again if it is for something else.
 pub(crate) fn of_kind<T: Capability>(handle: Handle) -> Result<T, Error> {
     let kind = calls::handle::info(&handle).map(|info| info.kind);

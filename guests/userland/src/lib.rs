@@ -57,6 +57,9 @@ pub mod exit;
 pub mod fs;
 pub mod future;
 pub mod handle;
+pub mod health;
+#[cfg(not(loom))]
+pub mod init;
 pub mod introspect;
 pub mod log;
 pub mod logs;

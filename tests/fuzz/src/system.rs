@@ -211,7 +211,7 @@ fn spec(input: &Input) -> String {
             .collect();
         caps += &format!(
             "{name} {{ memory: ut_{name} link: link (RWG) service: service (RWG) {held}processes shared_memory \
-             wake time sessions singletons devices entropy entropy_source log console introspect modules power }}\n"
+             wake time sessions singletons devices entropy entropy_source log console introspect modules logs power }}\n"
         );
     }
     for name in ["ping", "pong"] {

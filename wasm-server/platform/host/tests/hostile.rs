@@ -22,6 +22,7 @@ const GROUPS: [&str; 13] = [
     "devices",
     "entropy_source",
     "modules",
+    "logs",
     "power",
 ];
 

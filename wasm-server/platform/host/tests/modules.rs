@@ -24,6 +24,7 @@ const GROUPS: [&str; 13] = [
     "devices",
     "entropy_source",
     "modules",
+    "logs",
     "power",
 ];
 
