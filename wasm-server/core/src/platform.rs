@@ -242,6 +242,23 @@ pub trait Home: Send + Sync + 'static {
     fn wake(waker: &Self::Waker);
 }
 
+/// What the service thread was woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Woken {
+    /// The [`SharedRegion::signal`] of the regions that other programs may have rung.
+    pub signals: u32,
+    /// Whether it may have been for something else: then it is to look for whatever is due.
+    pub is_due: bool,
+}
+
+impl Woken {
+    /// For anything but signals.
+    pub const DUE: Self = Self {
+        signals: 0,
+        is_due: true,
+    };
+}
+
 /// The system below the server.
 pub trait Platform: Send + Sync + Sized + 'static {
     /// The lock of every table. Sections under it are short and never touch guest memory that may
@@ -275,9 +292,9 @@ pub trait Platform: Send + Sync + Sized + 'static {
     fn arm(&self, deadline: Option<u64>);
     /// Has [`Platform::serve`] return soon.
     fn nudge(&self);
-    /// Blocks the service thread until the armed time, a nudge, a signal of another program, or without cause.
-    /// Answers the [`SharedRegion::signal`] of the regions that other programs may have rung.
-    fn serve(&self) -> u32;
+    /// Wakes a guest, if there is one to be woken, and blocks the service thread until the armed time, a nudge, a signal of
+    /// another program, or without cause.
+    fn serve(&self, wake: Option<&<Self::Home as Home>::Waker>) -> Woken;
     /// Writes one line where a user can see it.
     fn console(&self, line: fmt::Arguments<'_>);
 

@@ -11,7 +11,7 @@ use crate::{
     Guest, Lock,
     common::Common,
     grant::{Dependents, Grant},
-    platform::{Failure, Home, Platform, SharedRegion},
+    platform::{Failure, Home, Platform, SharedRegion, Woken},
     session::Session,
 };
 
@@ -107,6 +107,11 @@ impl<P: Platform> Sleepers<P> {
             Some(first) => home.wake_and_park(&first),
             None => home.park(),
         }
+    }
+
+    /// Wakes them, and has the service thread sleep, which is the caller.
+    pub fn wake_and_serve(&mut self, platform: &P) -> Woken {
+        platform.serve(self.take().as_ref())
     }
 
     /// Wakes all but the first, which is to be woken.
@@ -291,13 +296,12 @@ impl<P: Platform> Region<P> {
         sleepers.wake();
     }
 
-    /// Tells the listeners here of what other programs have rung.
-    pub fn hear(&self) {
+    /// Tells the listeners here of what other programs have rung. Those who sleep are added to the others who are to be
+    /// woken.
+    pub fn hear(&self, sleepers: &mut Sleepers<P>) {
         let heard = self.common.as_ref().map(Common::heard);
         if let Some(Ok(bells)) = heard.map(Bells::new) {
-            let mut sleepers = Sleepers::none();
-            self.tell(bells, |_| true, &mut sleepers);
-            sleepers.wake();
+            self.tell(bells, |_| true, sleepers);
         }
     }
 

@@ -28,9 +28,9 @@ use crate::{
     logs::Logs,
     modules::Modules,
     place::Place,
-    platform::{Home, Platform},
+    platform::{Home, Platform, Woken},
     process::{Outcome, Process, Processes},
-    region::Region,
+    region::{Region, Sleepers},
     resource::Resource,
     service::Service,
 };
@@ -183,28 +183,43 @@ impl<P: Platform> Server<P> {
 
     /// The service thread's work: does what is due, then sleeps, for ever.
     pub fn serve(self: &Arc<Self>) -> ! {
+        let mut woken = Woken::DUE;
         loop {
-            self.serve_once();
+            woken = self.turn(woken);
         }
     }
 
     /// One turn of [`Self::serve`].
     pub fn serve_once(self: &Arc<Self>) {
-        self.fire_alarms();
-        if self.ended.swap(false, Ordering::AcqRel) {
-            self.reap();
-        }
-        let signals = self.platform.serve();
-        if signals != 0 {
-            self.hear(signals);
-        }
+        let woken = self.turn(Woken::DUE);
+        let mut sleepers = Sleepers::none();
+        self.hear(woken.signals, &mut sleepers);
+        sleepers.wake();
     }
 
-    /// Has the guests here know what other programs have rung.
-    fn hear(&self, signals: u32) {
+    /// Does what is due, has the guests here know what other programs have rung, and sleeps; answers what for it is woken
+    /// next. Those who only ring across servers are not to wait for a look at the clock.
+    fn turn(self: &Arc<Self>, woken: Woken) -> Woken {
+        if woken.is_due {
+            self.fire_alarms();
+            if self.ended.swap(false, Ordering::AcqRel) {
+                self.reap();
+            }
+        }
+        // Last, so that those who are to be woken are still there, and the one system call does both.
+        let mut sleepers = Sleepers::none();
+        self.hear(woken.signals, &mut sleepers);
+        sleepers.wake_and_serve(&self.platform)
+    }
+
+    /// Has the guests here know what other programs have rung. Those who sleep are added to those who are to be woken.
+    fn hear(&self, signals: u32, sleepers: &mut Sleepers<P>) {
+        if signals == 0 {
+            return;
+        }
         for (signal, region) in &self.shared {
             if signal & signals != 0 {
-                region.hear();
+                region.hear(sleepers);
             }
         }
     }

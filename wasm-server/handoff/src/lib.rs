@@ -63,6 +63,8 @@ pub mod badge {
     pub const FIRST_CHANNEL: u8 = 1;
     /// How many bits these have; with more channels, some have the same.
     pub const CHANNELS: u8 = 26;
+    /// A server's own threads to its service thread.
+    pub const NUDGE: u64 = 1 << 27;
     /// On the root task's own notification: the shared timer.
     pub const ROOT_TIMER: u64 = 1 << 27;
 }

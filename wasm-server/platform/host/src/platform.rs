@@ -9,7 +9,8 @@ use wasm_archive::Verified;
 use wasm_server_core::{
     Guest,
     platform::{
-        Budget, Failure, HomeParams, PageWords, Platform, Program, ServerUsage, SharedRegion,
+        Budget, Failure, Home, HomeParams, PageWords, Platform, Program, ServerUsage, SharedRegion,
+        Woken,
     },
 };
 use wasmtime::{Config, Engine, Module};
@@ -132,9 +133,12 @@ impl Platform for Host {
         self.clock.nudge();
     }
 
-    fn serve(&self) -> u32 {
+    fn serve(&self, wake: Option<&<HostHome as Home>::Waker>) -> Woken {
+        if let Some(waker) = wake {
+            HostHome::wake(waker);
+        }
         self.clock.wait();
-        0
+        Woken::DUE
     }
 
     fn console(&self, line: fmt::Arguments<'_>) {

@@ -71,7 +71,7 @@ pub fn timer(platform: &Sel4) {
     for _ in 0..10 {
         let (now, begin) = (clock::now(), clock::cycles());
         platform.arm(Some(now + TIMER));
-        platform.serve();
+        platform.serve(None);
         cycles = (clock::cycles() - begin).saturating_sub(TIMER);
     }
     line("timer_bare", cycles);

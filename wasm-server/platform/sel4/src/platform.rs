@@ -2,7 +2,11 @@
 //! seL4 as the server's platform.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
-use core::{fmt, ops::Range};
+use core::{
+    fmt,
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use capdl::blob::{Kind, ObjectId, Reader};
 use lock_api::Mutex;
@@ -11,7 +15,7 @@ use wasm_archive::Verified;
 use wasm_handoff::{Handoff, Holder, SharedChannel, badge, slot};
 use wasm_server_core::{
     Guest,
-    platform::{Budget, Failure, HomeParams, Platform, Program, ServerUsage, SharedRegion},
+    platform::{Budget, Failure, HomeParams, Platform, Program, ServerUsage, SharedRegion, Woken},
 };
 use wasmtime::{Config, Engine, Module};
 
@@ -32,6 +36,9 @@ use crate::{
     space::Space,
     steps::{Step, mark},
 };
+
+/// Capability to the service thread's notification, badged so that it looks for more than what others have rung.
+static NUDGE: AtomicU64 = AtomicU64::new(slot::NOTIFICATION);
 
 /// See [`Platform`].
 pub struct Sel4 {
@@ -86,6 +93,15 @@ impl Sel4 {
         let Kind::WasmServer(params) = &server.kind else {
             return Err("the handoff names no server".into());
         };
+        let nudge = cspace::take_own(1).map_err(|failure| alloc::format!("{failure}"))?;
+        cspace::path(nudge)
+            .mint(
+                &cspace::path(slot::NOTIFICATION),
+                CapRights::all(),
+                badge::NUDGE,
+            )
+            .map_err(|error| alloc::format!("cannot nudge the service thread: {error}"))?;
+        NUDGE.store(nudge, Relaxed);
         let mut timer = None;
         let mut untypeds = Vec::new();
         let mut frames = Vec::new();
@@ -157,9 +173,9 @@ impl Sel4 {
         })
     }
 
-    /// Has the service thread return from its sleep.
+    /// Has the service thread return from its sleep, and look for what is due.
     pub fn nudge_service() {
-        cap::Notification::from_bits(slot::NOTIFICATION).signal();
+        cap::Notification::from_bits(NUDGE.load(Relaxed)).signal();
     }
 
     /// The thread and address space of the guest with this number.
@@ -243,8 +259,12 @@ impl Platform for Sel4 {
         Self::nudge_service();
     }
 
-    fn serve(&self) -> u32 {
-        let (_, badge) = cap::Notification::from_bits(slot::NOTIFICATION).wait();
+    fn serve(&self, wake: Option<&cap::Notification>) -> Woken {
+        let own = cap::Notification::from_bits(slot::NOTIFICATION);
+        let (_, badge) = match wake {
+            Some(guest) => own.wait_after_signal(*guest),
+            None => own.wait(),
+        };
         if badge & badge::TIMER != 0
             && let Some(timer) = self.timer
         {
@@ -253,7 +273,12 @@ impl Platform for Sel4 {
             // Cannot fail: the capability was good when the notification was set.
             let _ = timer.irq_handler_ack();
         }
-        (badge & !badge::TIMER) as u32
+        const DUE: u64 = badge::TIMER | badge::NUDGE;
+        Woken {
+            signals: (badge & !DUE) as u32,
+            // Without a badge it is a nudge from before there was one.
+            is_due: badge & DUE != 0 || badge == 0,
+        }
     }
 
     fn console(&self, line: fmt::Arguments<'_>) {
