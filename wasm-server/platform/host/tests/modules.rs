@@ -10,7 +10,7 @@ use system::{Guest, System, built, compiled, key};
 use wasm_archive::Writer;
 use wasm_server_core::Outcome;
 
-const GROUPS: [&str; 13] = [
+const GROUPS: [&str; 15] = [
     "processes",
     "shared_memory",
     "wake",
