@@ -24,7 +24,7 @@ use alloc::{boxed::Box, format, rc::Rc, string::String};
 
 use fs_ext4::{DiskError, MountError};
 use fs_tree::config::Config;
-use userland::{device::Device, info, start::Start, task::stopping, warn};
+use userland::{device::Device, health, info, start::Start, task::stopping, warn};
 
 use disk::Block;
 use volume::Volume;
@@ -37,6 +37,7 @@ type Failure = Box<dyn core::error::Error>;
 #[userland::entrypoint]
 async fn main(start: Start) -> Result<(), Failure> {
     let config = Config::parse(start.args())?;
+    health::serve();
     let Some(device) = start.capability::<Device>(DEVICE) else {
         return Err(
             "there is no disk: let the spec give this guest a virtio_device named `disk`".into(),

@@ -28,10 +28,11 @@ use net_stack::config::{Config, V4, V6};
 use userland::{
     device::Device,
     entropy, error,
+    future::{Either, select},
     handle::Capability as _,
-    info,
+    health, info,
     start::Start,
-    task::{Event, spawn},
+    task::{Event, spawn, stopping},
     time::Instant,
     warn,
 };
@@ -47,6 +48,7 @@ type Failure = Box<dyn core::error::Error>;
 #[userland::entrypoint]
 async fn main(start: Start) -> Result<(), Failure> {
     let config = Config::parse(start.args())?;
+    health::serve();
     let Some(handle) = start.handle(DEVICE) else {
         return Err(
             "there is no device: let the spec give this guest a virtio_device named `nic`".into(),
@@ -72,9 +74,13 @@ async fn main(start: Start) -> Result<(), Failure> {
         door::open(&engine, client, &door)
             .map_err(|error| format!("the client `{}`: {error}", client.name))?;
     }
-    let error = engine.run(&interrupt).await;
-    error!("{error}");
-    Err(error.into())
+    match select(engine.run(&interrupt), stopping()).await {
+        Either::First(error) => {
+            error!("{error}");
+            Err(error.into())
+        }
+        Either::Second(()) => Ok(()),
+    }
 }
 
 /// A number that others do not know, if there is a source of such; otherwise the time.

@@ -18,7 +18,7 @@ use core::{cell::OnceCell, error::Error, time::Duration};
 
 use userland::{
     future::{Either, select},
-    info,
+    health, info,
     net::{Net, Reason, TcpListener},
     start::Start,
     task::{spawn, stopping},
@@ -40,6 +40,7 @@ const RETRY: Duration = Duration::from_secs(10);
 
 #[userland::entrypoint]
 async fn main(start: Start) -> Result<(), Box<dyn Error>> {
+    health::serve();
     match select(run(&start), stopping()).await {
         Either::First(end) => end,
         Either::Second(()) => Ok(()),

@@ -91,6 +91,12 @@ pub async fn run(start: &Start) -> Verdict {
     ensure!(names == tree, "{names:?}");
     info!("ok tree");
 
+    // Nobody that is stopped here is one that this guest was started after: it would be stopped, too.
+    until("all", async || {
+        let waits = |member: &Member| member.condition == Condition::Waiting;
+        Ok(!members(&init).await?.iter().any(waits))
+    })
+    .await?;
     // One for all: with `a` comes `b`.
     let before = (
         pid(&init, "a").await?,
@@ -192,7 +198,13 @@ pub async fn run(start: &Start) -> Verdict {
     process.wait()?;
     process.close()?;
     Command::guest("init").start()?.close()?;
-    init.reconnect().await.map_err(fault)?;
+    let mut tries = 0;
+    while let Err(error) = init.reconnect().await {
+        tries += 1;
+        info!("reconnects once more: {error}");
+        ensure!(tries < 50, "{error}");
+        sleep(Duration::from_millis(20)).await;
+    }
     until("those that run already", async || {
         Ok(condition(&init, "top").await? == Condition::Up)
     })

@@ -172,6 +172,8 @@ pub struct Guest {
     pub groups: Vec<&'static str>,
     /// All that it holds.
     pub holds: Vec<Held>,
+    /// Guests that hold it: W starts and stops it, G gives to it and takes from it.
+    pub controlled_by: Vec<Holder>,
     /// Guests that it can talk to.
     pub peers: Vec<Peer>,
     /// Devices that it can reach, by the shortest way.
@@ -507,9 +509,18 @@ impl Spec<'_> {
             },
             groups: groups.collect(),
             holds: self.holds(object),
+            controlled_by: self.holders_of(object),
             peers: Vec::new(),
             reaches: Vec::new(),
         }
+    }
+
+    fn holders_of(&self, object: &model::Object) -> Vec<Holder> {
+        let id = self
+            .objects
+            .iter()
+            .position(|other| other.name == object.name);
+        id.map_or_else(Vec::new, |id| self.holders(id))
     }
 
     /// Bytes of the untyped in the slot `memory`.

@@ -382,12 +382,15 @@ fn check(name: &str, facts: &Facts) {
             }
         }
     }
-    // As many edges as capabilities of guests to devices and links, and some of native tasks.
+    // As many edges as capabilities of guests to devices and links, and some of native tasks. Who holds a guest is in
+    // the text.
     let capabilities: usize = facts.guests.iter().map(|guest| guest.holds.len()).sum();
     let of_guests = scene.curves.iter().filter(|curve| curve.label.is_some());
     if !facts.objects.is_empty() {
         let to_memory = facts.guests.iter().flat_map(|guest| &guest.holds);
-        let to_memory = to_memory.filter(|held| held.slot == "memory").count();
+        let to_memory = to_memory
+            .filter(|held| held.slot == "memory" || held.what.starts_with("guest that"))
+            .count();
         assert!(of_guests.count() >= capabilities - to_memory, "{name}");
     }
 }
@@ -584,6 +587,7 @@ fn any_guest(guest: usize, server: usize) -> Guest {
         },
         groups: all[..guest % (all.len() + 1)].to_vec(),
         holds: Vec::new(),
+        controlled_by: Vec::new(),
         peers: Vec::new(),
         reaches: Vec::new(),
     }

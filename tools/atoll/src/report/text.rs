@@ -104,6 +104,11 @@ impl Report<'_> {
             groups => groups.join(", "),
         };
         rows.push(("may call".into(), groups));
+        let holder = |holder: &Holder| format!("{} ({})", holder.holder, holder.rights);
+        let holders: Vec<_> = guest.controlled_by.iter().map(holder).collect();
+        if !holders.is_empty() {
+            rows.push(("controlled by".into(), holders.join(", ")));
+        }
         rows.extend(ways(&guest.peers, &guest.reaches));
         block(out, &rows)
     }
