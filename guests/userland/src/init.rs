@@ -1,21 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A supervisor, such as init, as its clients see it. Needs the grants `shared_memory`, `wake` and `time`, and a channel
 //! with the supervisor whose arguments say what this guest may do there.
-//!
-//! ```no_run
-//! use userland::{info, init::{Error, Init}, start::Start};
-//!
-//! async fn look(start: &Start) -> Result<(), Error> {
-//!     let init = Init::open(start, "init").await?;
-//!     for member in init.members().await? {
-//!         info!("{}: {:?}, started again {} times", member.name, member.condition, member.restarts);
-//!     }
-//!     if init.may_control() {
-//!         init.restart("net").await?;
-//!     }
-//!     Ok(())
-//! }
-//! ```
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -79,14 +64,29 @@ impl From<crate::Error> for Error {
     }
 }
 
-/// A connection with a supervisor. See the example of [`init`](crate::init).
+/// A connection with a supervisor.
+///
+/// ```no_run
+/// use userland::{info, init::{Error, Init}, start::Start};
+///
+/// async fn look(start: &Start) -> Result<(), Error> {
+///     let init = Init::open(start, "init").await?;
+///     for member in init.members().await? {
+///         info!("{}: {:?}, started again {} times", member.name, member.condition, member.restarts);
+///     }
+///     if init.may_control() {
+///         init.restart("net").await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Init {
     client: Client<Request, Answer>,
     may_control: bool,
 }
 
 impl Init {
-    /// Connects through the channel in this slot. See the example of [`init`](crate::init).
+    /// Connects through the channel in this slot. See the example of [`Init`].
     ///
     /// # Errors
     /// [`Error::NoDoor`], [`Error::Connect`], [`Error::Call`], [`Error::Init`].
@@ -142,7 +142,7 @@ impl Init {
         }
     }
 
-    /// Whether this guest may do more than see. See the example of [`init`](crate::init).
+    /// Whether this guest may do more than see. See the example of [`Init`].
     pub fn may_control(&self) -> bool {
         self.may_control
     }
@@ -171,7 +171,7 @@ impl Init {
         self.greet().await
     }
 
-    /// All members, in the order of their tree. See the example of [`init`](crate::init).
+    /// All members, in the order of their tree. See the example of [`Init`].
     ///
     /// # Errors
     /// [`Error::Call`], [`Error::Init`].
@@ -238,7 +238,7 @@ impl Init {
         self.have_done(&Request::Stop { member }).await
     }
 
-    /// Stops a member, if it runs, and starts it. See the example of [`init`](crate::init).
+    /// Stops a member, if it runs, and starts it. See the example of [`Init`].
     ///
     /// # Errors
     /// [`Error::Call`], [`Error::Init`].
