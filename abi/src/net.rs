@@ -49,6 +49,10 @@
 //!
 //! # What a client may do
 //! The net guest's arguments say it, rule by rule, for each door. What no rule allows is [`Error::NotAllowed`].
+//!
+//! A client that is an administrator, which the arguments say, too, can see the rules of all ([`Request::Rules`]),
+//! withdraw one, and restore it. Listening sockets, connections and UDP sockets that no rule allows any more are ended
+//! at once: their requests end with [`Error::NotAllowed`], which is also the [`Request::Fate`] of a connection.
 
 mod error;
 #[cfg(test)]
@@ -59,7 +63,10 @@ use core::net::{IpAddr, SocketAddr};
 use heapless::{String, Vec};
 use serde::{Deserialize, Serialize};
 
-use crate::describe::constants;
+use crate::{
+    describe::constants,
+    message::{Name, Text},
+};
 pub use error::Error;
 
 constants! {
@@ -91,6 +98,8 @@ pub const MAX_NAME: usize = 253;
 pub const MAX_RESOLVED: usize = 8;
 /// Most addresses of the interface.
 pub const MAX_ADDRESSES: usize = 8;
+/// Most rules in a page of them.
+pub const MAX_RULES: usize = 8;
 /// Most routers, and most name servers.
 pub const MAX_SERVERS: usize = 4;
 
@@ -227,6 +236,25 @@ pub enum Request {
         /// Bytes that it carries, at most [`MAX_PING`].
         bytes: u16,
     },
+    /// Asks an administrator's question, which rules there are; answered with [`Reply::Rules`].
+    Rules {
+        /// How many the client knows.
+        after: u16,
+    },
+    /// Withdraws a rule, as an administrator; answered with [`Reply::Done`] when nothing goes on that only it allowed.
+    Withdraw {
+        /// Whose.
+        client: Name,
+        /// Its number.
+        rule: u16,
+    },
+    /// Restores a rule that was withdrawn, as an administrator; answered with [`Reply::Done`].
+    Restore {
+        /// Whose.
+        client: Name,
+        /// Its number.
+        rule: u16,
+    },
 }
 
 /// What the net guest answers.
@@ -276,6 +304,21 @@ pub enum Reply {
         /// How long that took, in nanoseconds.
         nanoseconds: u64,
     },
+    /// Rules; none is the end.
+    Rules(Vec<Rule, MAX_RULES>),
+}
+
+/// A rule of the net guest's arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Whose it is.
+    pub client: Name,
+    /// Its number among that client's, from 1.
+    pub number: u16,
+    /// What it says, as far as there is room.
+    pub text: Text,
+    /// Whether it was withdrawn.
+    pub is_withdrawn: bool,
 }
 
 /// How much a client may have at a time. What is more is refused with an error that says which.

@@ -50,4 +50,8 @@ service_errors! {
     OtherVersion = 21, "the net guest speaks another version of the protocol";
     /// The net guest's memory does not suffice.
     NoMemory = 22, "the net guest has no memory left";
+    /// The client is no administrator: the net guest's arguments do not say `admin` of it.
+    NotAdministrator = 23, "only a client of which the net guest's arguments say `admin` may do this";
+    /// There is no such client, or it has no such rule.
+    NoRule = 24, "there is no such rule";
 }

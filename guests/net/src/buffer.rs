@@ -155,6 +155,17 @@ impl Buffers {
         f(&mut slots.get_mut(&buffer.0).ok_or(Error::BadBuffer)?.state)
     }
 
+    /// Frees those of which `ends` says so.
+    pub fn end_those(&self, ends: impl Fn(&State) -> bool) {
+        let mut ended = Vec::new();
+        for slot in self.slots.borrow_mut().values_mut() {
+            if ends(&slot.state) {
+                ended.push(core::mem::replace(&mut slot.state, State::Free));
+            }
+        }
+        drop(ended);
+    }
+
     /// Says that one is free, and drops what was there.
     pub fn free(&self, buffer: Buffer) {
         let before = self.with(buffer, |state| Ok(core::mem::replace(state, State::Free)));

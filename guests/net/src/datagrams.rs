@@ -37,7 +37,9 @@ pub struct Datagrams {
 struct Shared {
     engine: Rc<Engine>,
     id: UdpId,
-    rules: Rc<Rules>,
+    rules: Rc<RefCell<Rules>>,
+    /// What a rule has allowed, if not any for UDP has.
+    basis: Option<Action<'static>>,
     heard: RefCell<VecDeque<SocketAddr>>,
     /// Datagrams of the client that were dropped, those of all its sockets.
     dropped: Rc<Cell<u64>>,
@@ -48,7 +50,8 @@ impl Datagrams {
     pub fn new(
         engine: &Rc<Engine>,
         id: UdpId,
-        rules: &Rc<Rules>,
+        rules: &Rc<RefCell<Rules>>,
+        basis: Option<Action<'static>>,
         dropped: &Rc<Cell<u64>>,
         ends: (Input, Output),
     ) -> Self {
@@ -56,6 +59,7 @@ impl Datagrams {
             engine: engine.clone(),
             id,
             rules: rules.clone(),
+            basis,
             heard: RefCell::default(),
             dropped: dropped.clone(),
             closes: Rc::default(),
@@ -64,6 +68,15 @@ impl Datagrams {
             up: Some(spawn(shared.clone().up(ends.0))),
             down: spawn(shared.clone().down(ends.1)),
             shared,
+        }
+    }
+
+    /// Whether a rule allows it still.
+    pub fn is_allowed(&self) -> bool {
+        let rules = self.shared.rules.borrow();
+        match &self.shared.basis {
+            Some(basis) => rules.allow(basis).is_ok(),
+            None => rules.has_udp(),
         }
     }
 
@@ -107,6 +120,7 @@ impl Shared {
         self.heard.borrow().contains(&peer)
             || self
                 .rules
+                .borrow()
                 .allow(&Action::UdpSend(peer.ip(), peer.port()))
                 .is_ok()
     }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A client: what it asks for, and what it may.
 
-use alloc::{collections::BTreeMap, rc::Rc, string::String};
+use alloc::{collections::BTreeMap, rc::Rc, string::String, vec::Vec};
 use core::{
     cell::{Cell, RefCell},
     net::{IpAddr, SocketAddr},
 };
 
 use atoll_abi::net::{
-    Answer, Buffer, Error, Family, Limits, Listener, Local, MAX_CALLS, Reply, Request, VERSION,
+    Answer, Buffer, Error, Family, Limits, Listener, Local, MAX_CALLS, Reply, Request, Rule,
+    VERSION,
 };
 use net_stack::{
     ConnectionId, ListenerId, config,
@@ -17,6 +18,7 @@ use net_stack::{
 use userland::{
     debug,
     future::{Either, select},
+    info,
     rpc::{self, Caller, ServeError, Server},
     shm::Region,
     task::spawn,
@@ -33,11 +35,25 @@ use crate::{
 /// Refusals at a door that are logged each; then ever fewer.
 const LOGGED: u32 = 16;
 
+/// The doors of all clients, in the order of the arguments.
+#[derive(Default)]
+pub struct Doors(RefCell<Vec<Rc<Door>>>);
+
+/// A socket that listens, and where.
+struct Listening {
+    id: ListenerId,
+    local: Local,
+    /// No rule allows it any more.
+    is_withdrawn: bool,
+}
+
 /// A door, and those who came in: one client, and for a moment the one that it was before it was started again.
 struct Door {
     engine: Rc<Engine>,
     name: String,
-    rules: Rc<Rules>,
+    rules: Rc<RefCell<Rules>>,
+    /// The doors of all clients.
+    doors: Rc<Doors>,
     limits: Limits,
     clients: RefCell<BTreeMap<u32, Rc<Client>>>,
     refused: Cell<u32>,
@@ -46,7 +62,7 @@ struct Door {
 /// What the net guest keeps for a connection with a client.
 struct Client {
     buffers: Rc<Buffers>,
-    listeners: RefCell<BTreeMap<u32, ListenerId>>,
+    listeners: RefCell<BTreeMap<u32, Listening>>,
     next: Cell<u32>,
     dropped: Rc<Cell<u64>>,
     greeted: Cell<bool>,
@@ -55,6 +71,7 @@ struct Client {
 /// Serves a client at its door.
 pub fn open(
     engine: &Rc<Engine>,
+    doors: &Rc<Doors>,
     client: &config::Client,
     region: &Region,
 ) -> Result<(), ServeError> {
@@ -68,11 +85,13 @@ pub fn open(
     let door = Rc::new(Door {
         engine: engine.clone(),
         name: client.name.clone(),
-        rules: Rc::new(client.rules.clone()),
+        rules: Rc::new(RefCell::new(client.rules.clone())),
+        doors: doors.clone(),
         limits: client.limits,
         clients: RefCell::default(),
         refused: Cell::new(0),
     });
+    doors.0.borrow_mut().push(door.clone());
     spawn(async move {
         let name = door.name.clone();
         let serve = move |request, caller| door.clone().answer(request, caller);
@@ -117,7 +136,7 @@ impl Door {
             Request::Unlisten { listener } => {
                 let known = client.listeners.borrow_mut().remove(&listener.0);
                 let known = known.ok_or(Error::BadListener)?;
-                self.engine.with(|stack| stack.tcp_unlisten(known));
+                self.engine.with(|stack| stack.tcp_unlisten(known.id));
                 Ok(Reply::Done)
             }
             Request::Accept { listener, buffer } => self.accept(&client, listener, buffer).await,
@@ -145,6 +164,9 @@ impl Door {
             }
             Request::Resolve { name, family } => self.resolve(&name, family).await,
             Request::Ping { address, bytes } => self.ping(address, bytes).await,
+            Request::Rules { after } => self.list_rules(after),
+            Request::Withdraw { client, rule } => self.withdraw(&client, rule, true),
+            Request::Restore { client, rule } => self.withdraw(&client, rule, false),
         }
     }
 
@@ -184,9 +206,86 @@ impl Door {
     /// Ends all that a client had: its connections are reset.
     fn forget(&self, client: &Client) {
         for (_, listener) in client.listeners.take() {
-            self.engine.with(|stack| stack.tcp_unlisten(listener));
+            self.engine.with(|stack| stack.tcp_unlisten(listener.id));
         }
         client.buffers.clear();
+    }
+
+    // ---- Rules
+
+    fn check_admin(&self) -> Result<(), Error> {
+        if self.rules.borrow().is_admin() {
+            Ok(())
+        } else {
+            Err(Error::NotAdministrator)
+        }
+    }
+
+    fn list_rules(&self, after: u16) -> Answer {
+        self.check_admin()?;
+        let mut skip = usize::from(after);
+        let mut page = heapless::Vec::new();
+        for door in self.doors.0.borrow().iter() {
+            let rules = door.rules.borrow();
+            for (n, (text, is_withdrawn)) in rules.texts().enumerate() {
+                if skip > 0 {
+                    skip -= 1;
+                    continue;
+                }
+                let rule = Rule {
+                    client: cut(&door.name),
+                    number: u16::try_from(n + 1).unwrap_or(u16::MAX),
+                    text: cut(text),
+                    is_withdrawn,
+                };
+                if page.push(rule).is_err() {
+                    return Ok(Reply::Rules(page));
+                }
+            }
+        }
+        Ok(Reply::Rules(page))
+    }
+
+    fn withdraw(&self, client: &str, rule: u16, is_withdrawn: bool) -> Answer {
+        self.check_admin()?;
+        let doors = self.doors.0.borrow().clone();
+        let door = doors.iter().find(|door| door.name == client);
+        let door = door.ok_or(Error::NoRule)?;
+        if !door.rules.borrow_mut().withdraw(rule, is_withdrawn) {
+            return Err(Error::NoRule);
+        }
+        let what = if is_withdrawn {
+            "withdrawn"
+        } else {
+            "restored"
+        };
+        info!("rule {rule} of {client} is {what} by {}", self.name);
+        if is_withdrawn {
+            door.keep_to_rules();
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Ends what no rule allows any more.
+    fn keep_to_rules(&self) {
+        let clients: Vec<_> = self.clients.borrow().values().cloned().collect();
+        for client in clients {
+            for listening in client.listeners.borrow_mut().values_mut() {
+                let action = Action::TcpListen(listening.local.address, listening.local.port);
+                if !listening.is_withdrawn && self.rules.borrow().allow(&action).is_err() {
+                    listening.is_withdrawn = true;
+                    self.engine.with(|stack| stack.tcp_unlisten(listening.id));
+                }
+            }
+            client.buffers.end_those(|state| match state {
+                State::Stream(stream) => {
+                    stream.keep_to(&self.rules.borrow());
+                    false
+                }
+                State::Datagrams(socket) => !socket.is_allowed(),
+                _ => false,
+            });
+        }
     }
 
     fn count(&self, of: impl Fn(&Client) -> usize) -> usize {
@@ -199,7 +298,8 @@ impl Door {
 
     /// Whether the rules allow this; says which one is missing if not.
     fn check(&self, action: &Action<'_>) -> Result<(), Error> {
-        self.rules.allow(action).map_err(|missing| {
+        let allowed = self.rules.borrow().allow(action);
+        allowed.map_err(|missing| {
             self.log_refusal(&missing);
             Error::NotAllowed
         })
@@ -236,7 +336,12 @@ impl Door {
         }
         let number = client.next.get();
         client.next.set(number.wrapping_add(1));
-        client.listeners.borrow_mut().insert(number, listener);
+        let listening = Listening {
+            id: listener,
+            local,
+            is_withdrawn: false,
+        };
+        client.listeners.borrow_mut().insert(number, listening);
         Ok(Reply::Listening {
             listener: Listener(number),
             local,
@@ -244,19 +349,31 @@ impl Door {
     }
 
     async fn accept(&self, client: &Client, listener: Listener, buffer: Buffer) -> Answer {
-        let known = client.listeners.borrow().get(&listener.0).copied();
-        let known = known.ok_or(Error::BadListener)?;
+        let find = || {
+            let listeners = client.listeners.borrow();
+            let known = listeners.get(&listener.0).ok_or(Error::BadListener)?;
+            if known.is_withdrawn {
+                return Err(Error::NotAllowed);
+            }
+            Ok((known.id, known.local))
+        };
+        let (known, local) = find()?;
+        let basis = Action::TcpListen(local.address, local.port);
         let ask = client.buffers.ask(buffer)?;
         loop {
             let accepted = self
                 .engine
                 .wait(|stack, waker| stack.poll_accept(known, waker));
             let id = match select(accepted, ask.aborted.wait()).await {
-                Either::First(accepted) => accepted?,
+                // It may have been withdrawn meanwhile.
+                Either::First(accepted) => match accepted {
+                    Ok(id) => id,
+                    Err(error) => return Err(find().err().unwrap_or(error)),
+                },
                 Either::Second(()) => return Err(Error::Aborted),
             };
             // One that is over already is not worth a buffer.
-            if let Some(reply) = self.begin(&ask, Untold::new(&self.engine, id))? {
+            if let Some(reply) = self.begin(&ask, Untold::new(&self.engine, id), basis)? {
                 return Ok(reply);
             }
         }
@@ -280,17 +397,25 @@ impl Door {
             Either::First(connected) => connected?,
             Either::Second(()) => return Err(Error::Aborted),
         }
-        self.begin(&ask, untold)?.ok_or(Error::Reset)
+        let basis = Action::TcpConnect(peer.ip(), peer.port());
+        // The rule may have been withdrawn meanwhile.
+        self.check(&basis)?;
+        self.begin(&ask, untold, basis)?.ok_or(Error::Reset)
     }
 
     /// Has bytes go between a connection and a buffer; none if the connection has ended.
-    fn begin(&self, ask: &Ask, untold: Untold) -> Result<Option<Reply>, Error> {
+    fn begin(
+        &self,
+        ask: &Ask,
+        untold: Untold,
+        basis: Action<'static>,
+    ) -> Result<Option<Reply>, Error> {
         let ends = self.engine.with(|stack| stack.tcp_ends(untold.id));
         let Some((local, peer)) = ends else {
             return Ok(None);
         };
         let pipes = ask.ends()?;
-        let stream = Stream::new(&self.engine, untold.tell(), pipes);
+        let stream = Stream::new(&self.engine, untold.tell(), pipes, basis);
         ask.become_used(State::Stream(stream))?;
         Ok(Some(Reply::Connected { local, peer }))
     }
@@ -298,13 +423,15 @@ impl Door {
     fn bind(&self, client: &Client, local: Local, buffer: Buffer) -> Answer {
         let action = Action::UdpBind(local.address, local.port);
         // On a port that is chosen for it, who may send may have a socket.
-        if local.port != 0 || !self.rules.has_udp() {
+        let chosen = local.port == 0 && self.rules.borrow().has_udp();
+        if !chosen {
             self.check(&action)?;
         }
+        let basis = (!chosen).then_some(action);
         let ask = client.buffers.ask(buffer)?;
         let pipes = ask.ends()?;
         let (id, local) = self.engine.with(|stack| stack.udp_bind(local))?;
-        let socket = Datagrams::new(&self.engine, id, &self.rules, &client.dropped, pipes);
+        let socket = Datagrams::new(&self.engine, id, &self.rules, basis, &client.dropped, pipes);
         ask.become_used(State::Datagrams(socket))?;
         Ok(Reply::Bound { local })
     }
@@ -393,6 +520,17 @@ impl Door {
             nanoseconds: took.total_micros().saturating_mul(1000),
         })
     }
+}
+
+/// As much of a text as there is room for.
+fn cut<const N: usize>(text: &str) -> heapless::String<N> {
+    let mut kept = heapless::String::new();
+    for char in text.chars() {
+        if kept.push(char).is_err() {
+            break;
+        }
+    }
+    kept
 }
 
 /// Runs when a call has ended, be it that it was cancelled.

@@ -62,6 +62,7 @@ async fn main(start: Start) -> Result<(), Failure> {
     let wire = Wire::new(Device::from_handle(handle))?;
     let engine = Rc::new(Engine::new(&config, wire, seed()));
     spawn(tell(engine.clone(), config.clone()));
+    let doors = Rc::default();
     for client in &config.clients {
         let Some(door) = start.region(&client.name) else {
             warn!(
@@ -71,7 +72,7 @@ async fn main(start: Start) -> Result<(), Failure> {
             );
             continue;
         };
-        door::open(&engine, client, &door)
+        door::open(&engine, &doors, client, &door)
             .map_err(|error| format!("the client `{}`: {error}", client.name))?;
     }
     match select(engine.run(&interrupt), stopping()).await {

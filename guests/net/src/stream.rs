@@ -10,7 +10,10 @@ use alloc::rc::Rc;
 use core::{cell::Cell, future::poll_fn, task::Poll, time::Duration};
 
 use atoll_abi::net::{Error, LINGER_MS};
-use net_stack::{ConnectionId, Flow};
+use net_stack::{
+    ConnectionId, Flow,
+    policy::{Action, Rules},
+};
 use userland::{
     channel::{Channel, Input, Lost, Output},
     future::{Either, Either3, select, select3},
@@ -23,6 +26,8 @@ use crate::{buffer::Flag, engine::Engine};
 /// A connection. To drop it resets the connection.
 pub struct Stream {
     shared: Rc<Shared>,
+    /// What a rule has allowed.
+    basis: Action<'static>,
     up: Option<JoinHandle<()>>,
     down: JoinHandle<()>,
 }
@@ -42,7 +47,12 @@ struct Shared {
 }
 
 impl Stream {
-    pub fn new(engine: &Rc<Engine>, id: ConnectionId, ends: (Input, Output)) -> Self {
+    pub fn new(
+        engine: &Rc<Engine>,
+        id: ConnectionId,
+        ends: (Input, Output),
+        basis: Action<'static>,
+    ) -> Self {
         let (input, output) = ends;
         let shared = Rc::new(Shared {
             engine: engine.clone(),
@@ -57,6 +67,14 @@ impl Stream {
             up: Some(spawn(shared.clone().up(input))),
             down: spawn(shared.clone().down(output)),
             shared,
+            basis,
+        }
+    }
+
+    /// Resets it if no rule allows it any more.
+    pub fn keep_to(&self, rules: &Rules) {
+        if rules.allow(&self.basis).is_err() {
+            self.shared.reset(Error::NotAllowed);
         }
     }
 
@@ -106,9 +124,9 @@ impl Shared {
         }
     }
 
-    /// The client is gone, or has broken its end.
-    fn reset(&self) {
-        self.fate.set(self.fate.get().or(Some(Error::Aborted)));
+    /// Ends it at once, for this reason if there is none yet.
+    fn reset(&self, why: Error) {
+        self.fate.set(self.fate.get().or(Some(why)));
         if !self.is_over.replace(true) {
             self.engine.with(|stack| stack.tcp_abort(self.id));
         }
@@ -127,7 +145,7 @@ impl Shared {
                 Err(_) => return self.break_off(),
             };
             let Ok(mut room) = output.reserve(bytes).await else {
-                return self.reset();
+                return self.reset(Error::Aborted);
             };
             let len = room.len() as usize;
             let taken = self.engine.with(|stack| {
@@ -164,7 +182,7 @@ impl Shared {
                 // The client has its last frame behind it.
                 Ok(None) => break,
                 Err(Lost::Gone) if closes => break,
-                Err(_) => return self.reset(),
+                Err(_) => return self.reset(Error::Aborted),
             };
             let room = self
                 .engine

@@ -62,7 +62,7 @@ mod stream;
 mod tests;
 mod udp;
 
-pub use atoll_abi::net::{Error as Reason, Family, Limits, Local, Status, Subnet, Traffic};
+pub use atoll_abi::net::{Error as Reason, Family, Limits, Local, Rule, Status, Subnet, Traffic};
 
 pub use error::Error;
 pub use listener::TcpListener;

@@ -18,6 +18,7 @@
 //! | `udp send AT` | a socket, on a port that the net guest chooses, that sends to these |
 //! | `icmp HOSTS` | to ping these |
 //! | `dns`, `dns NAME` | to resolve any name; this one; or with `*.`, all below it |
+//! | `admin` | to see the rules of all clients, to withdraw and to restore them: never more than there were |
 //!
 //! `AT` is `HOSTS:PORTS`; `HOSTS` is `*`, an address or a prefix as in `10.0.0.0/8`, those of IPv6 in brackets before
 //! a colon, as in `[fec0::/64]:80`; `PORTS` is `*`, a port or a range as in `1024-65535`. A socket on all addresses
@@ -167,6 +168,7 @@ enum Rule {
     Icmp(Hosts),
     /// Any name, or this one, or all below this one if it begins with a dot.
     Dns(Option<String>),
+    Admin,
 }
 
 impl Rule {
@@ -177,6 +179,7 @@ impl Rule {
             ("tcp", Some("connect"), Some(at)) => Self::TcpConnect(At::parse(at)?),
             ("udp", Some("bind"), Some(at)) => Self::UdpBind(At::parse(at)?),
             ("udp", Some("send"), Some(at)) => Self::UdpSend(At::parse(at)?),
+            ("admin", None, None) => Self::Admin,
             ("icmp", Some(hosts), None) => Self::Icmp(Hosts::parse(hosts)?),
             ("dns", None, None) => Self::Dns(None),
             ("dns", Some("*"), None) => Self::Dns(None),
@@ -227,7 +230,7 @@ impl fmt::Display for BadRule {
         write!(
             f,
             "`{}` is no rule; rules are `tcp listen *:80`, `tcp connect 10.0.0.0/8:1024-65535`, `udp bind *:53`, \
-             `udp send [fec0::3]:53`, `icmp *`, `dns` and `dns *.example.org`",
+             `udp send [fec0::3]:53`, `icmp *`, `dns`, `dns *.example.org` and `admin`",
             self.0
         )
     }
@@ -235,9 +238,17 @@ impl fmt::Display for BadRule {
 
 impl core::error::Error for BadRule {}
 
+/// A rule, and whether it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    rule: Rule,
+    text: String,
+    is_withdrawn: bool,
+}
+
 /// The rules of a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules(Vec<Rule>);
+pub struct Rules(Vec<Entry>);
 
 impl Rules {
     /// Reads rules, with commas between them. None at all allow nothing.
@@ -248,7 +259,17 @@ impl Rules {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let parse = |text: &str| Rule::parse(text).ok_or_else(|| BadRule(text.trim().to_owned()));
+        let parse = |text: &str| {
+            let text = text.trim().to_owned();
+            match Rule::parse(&text) {
+                Some(rule) => Ok(Entry {
+                    rule,
+                    text,
+                    is_withdrawn: false,
+                }),
+                None => Err(BadRule(text)),
+            }
+        };
         text.split(',')
             .map(parse)
             .collect::<Result<_, _>>()
@@ -260,7 +281,7 @@ impl Rules {
     /// # Errors
     /// The action, which says what rule is missing.
     pub fn allow<'a>(&self, action: &Action<'a>) -> Result<(), Action<'a>> {
-        if self.0.iter().any(|rule| rule.allows(action)) {
+        if self.holding().any(|rule| rule.allows(action)) {
             Ok(())
         } else {
             Err(*action)
@@ -270,7 +291,38 @@ impl Rules {
     /// Whether they allow any UDP socket: then one on a port that the net guest chooses, too.
     pub fn has_udp(&self) -> bool {
         let is_udp = |rule: &Rule| matches!(rule, Rule::UdpBind(_) | Rule::UdpSend(_));
-        self.0.iter().any(is_udp)
+        self.holding().any(is_udp)
+    }
+
+    fn holding(&self) -> impl Iterator<Item = &Rule> {
+        let holding = self.0.iter().filter(|entry| !entry.is_withdrawn);
+        holding.map(|entry| &entry.rule)
+    }
+
+    /// Whether the client may see and withdraw the rules of all.
+    pub fn is_admin(&self) -> bool {
+        self.holding().any(|rule| *rule == Rule::Admin)
+    }
+
+    /// What they say, each with whether it was withdrawn.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.0
+            .iter()
+            .map(|entry| (entry.text.as_str(), entry.is_withdrawn))
+    }
+
+    /// Withdraws a rule by its number, from 1, or restores it; answers whether there is one.
+    pub fn withdraw(&mut self, number: u16, is_withdrawn: bool) -> bool {
+        let entry = usize::from(number)
+            .checked_sub(1)
+            .and_then(|place| self.0.get_mut(place));
+        match entry {
+            Some(entry) => {
+                entry.is_withdrawn = is_withdrawn;
+                true
+            }
+            None => false,
+        }
     }
 }
 
@@ -327,6 +379,23 @@ mod tests {
                 .allow(&Action::Icmp(ip("10.0.2.2")))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn what_is_withdrawn_holds_no_more() {
+        let mut rules = Rules::parse("tcp listen *:80, tcp listen *:81,admin").unwrap();
+        let all = rules.clone();
+        assert!(rules.is_admin());
+        assert!(rules.withdraw(1, true) && rules.withdraw(3, true));
+        assert!(!rules.withdraw(0, true) && !rules.withdraw(4, true));
+        assert!(rules.allow(&Action::TcpListen(None, 80)).is_err());
+        assert!(rules.allow(&Action::TcpListen(None, 81)).is_ok());
+        assert!(!rules.is_admin());
+        let said: Vec<_> = rules.texts().collect();
+        assert_eq!(said[0], ("tcp listen *:80", true));
+        assert_eq!(said[1], ("tcp listen *:81", false));
+        assert!(rules.withdraw(1, false) && rules.withdraw(3, false));
+        assert_eq!(rules, all);
     }
 
     #[test]

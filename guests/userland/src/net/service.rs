@@ -12,7 +12,7 @@ use core::{
     time::Duration,
 };
 
-use atoll_abi::net::{Answer, MAX_MESSAGE, Reply, Request, VERSION};
+use atoll_abi::net::{Answer, MAX_MESSAGE, Reply, Request, Rule, VERSION};
 
 use super::{Error, Family, Limits, Reason, Status, buffer::Pool};
 use crate::{
@@ -254,6 +254,67 @@ impl Net {
     pub async fn ping(&self, address: IpAddr, bytes: u16) -> Result<Duration, Error> {
         match self.ask_anew(&Request::Ping { address, bytes }).await? {
             Reply::Pong { nanoseconds } => Ok(Duration::from_nanos(nanoseconds)),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// The rules of all clients of the net guest, if its arguments say that this one is an administrator.
+    ///
+    /// ```no_run
+    /// # use userland::{info, net::{Error, Net}};
+    /// async fn show(net: &Net) -> Result<(), Error> {
+    ///     for rule in net.rules().await? {
+    ///         info!("{} {}: {}", rule.client, rule.number, rule.text);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn rules(&self) -> Result<Vec<Rule>, Error> {
+        let mut rules = Vec::new();
+        loop {
+            let after = u16::try_from(rules.len()).map_err(|_| Error::Unexpected)?;
+            match self.ask_anew(&Request::Rules { after }).await? {
+                Reply::Rules(page) if page.is_empty() => return Ok(rules),
+                Reply::Rules(page) => rules.extend(page),
+                _ => return Err(Error::Unexpected),
+            }
+        }
+    }
+
+    /// Withdraws a rule of a client, as an administrator: what only it allowed has ended when this returns.
+    ///
+    /// ```no_run
+    /// # use userland::net::{Error, Net};
+    /// /// Nobody connects to the web server for a while.
+    /// async fn pause(net: &Net, work: impl Future<Output = ()>) -> Result<(), Error> {
+    ///     net.withdraw_rule("http", 1).await?;
+    ///     work.await;
+    ///     net.restore_rule("http", 1).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn withdraw_rule(&self, client: &str, rule: u16) -> Result<(), Error> {
+        let client = client.try_into().map_err(|_| Reason::NoRule)?;
+        self.done(&Request::Withdraw { client, rule }).await
+    }
+
+    /// Restores a rule that was withdrawn. See the example of [`Net::withdraw_rule`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn restore_rule(&self, client: &str, rule: u16) -> Result<(), Error> {
+        let client = client.try_into().map_err(|_| Reason::NoRule)?;
+        self.done(&Request::Restore { client, rule }).await
+    }
+
+    async fn done(&self, request: &Request) -> Result<(), Error> {
+        match self.ask_anew(request).await? {
+            Reply::Done => Ok(()),
             _ => Err(Error::Unexpected),
         }
     }

@@ -27,7 +27,21 @@ pub struct Input {
 }
 
 impl Input {
-    pub(super) fn new(channel: Channel, name: &str) -> Result<Self, Taken> {
+    /// The end of a pipe by itself, of this name: somebody else, or this guest, has an [`Output`] of it.
+    ///
+    /// ```no_run
+    /// use userland::{channel::{Channel, Config, Input, OpenError, Output, Taken}, shm::Region};
+    ///
+    /// /// Bytes from one task to another.
+    /// fn pipe(region: &Region) -> Result<(Input, Output), Box<dyn core::error::Error>> {
+    ///     let channel = Channel::create(region, &Config::pipe())?;
+    ///     Ok((Input::new(channel.clone(), "reader")?, Output::new(channel, "writer")?))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Taken`].
+    pub fn new(channel: Channel, name: &str) -> Result<Self, Taken> {
         Ok(Self {
             reader: channel.reader(Strength::Strong, name)?,
             channel,

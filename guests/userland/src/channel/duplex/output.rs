@@ -29,7 +29,11 @@ pub struct Output {
 }
 
 impl Output {
-    pub(super) fn new(channel: Channel, name: &str) -> Result<Self, Taken> {
+    /// The end of a pipe by itself, of this name. See the example of [`Input::new`](super::Input::new).
+    ///
+    /// # Errors
+    /// [`Taken`].
+    pub fn new(channel: Channel, name: &str) -> Result<Self, Taken> {
         Ok(Self {
             writer: channel.writer(Strength::Strong, name)?,
             channel,

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Who holds what, and what is given and taken.
+
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
+
+use atoll_abi::{init::Request, message::Name};
+use shell_language::{Align, Size, Table};
+use userland::{
+    Error, Rights,
+    handle::{Capability as _, Terms},
+    introspect::{self, Holding, Kind},
+    process::ProcessEntry,
+    shm::Region,
+};
+
+use super::{Call, processes};
+use crate::failure::{Done, Failure};
+
+fn name(text: &str) -> Result<Name, Failure> {
+    text.try_into()
+        .map_err(|_| Failure::new(format_args!("`{text}` is too long for a name")))
+}
+
+const fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Region => "region",
+        Kind::Process => "process",
+        Kind::Session => "session",
+        Kind::Service => "service",
+        Kind::Device => "device",
+        Kind::Module => "module",
+        #[allow(unreachable_patterns, reason = "there may be more")]
+        _ => "other",
+    }
+}
+
+fn rights(rights: Rights) -> String {
+    let letters = [
+        (Rights::READ, 'r'),
+        (Rights::WRITE, 'w'),
+        (Rights::GRANT, 'g'),
+    ];
+    letters
+        .into_iter()
+        .map(|(right, letter)| if rights.contains(right) { letter } else { '-' })
+        .collect()
+}
+
+/// What every process holds.
+type Held = Vec<(ProcessEntry, Vec<Holding>)>;
+
+fn held() -> Result<Held, Failure> {
+    let mut all = Vec::new();
+    for process in processes::all()? {
+        match introspect::holdings(process.pid).collect::<Result<_, Error>>() {
+            Ok(holdings) => all.push((process, holdings)),
+            // It has ended, and holds nothing.
+            Err(Error::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(all)
+}
+
+pub async fn caps(mut call: Call) -> Done {
+    let only = match call.args.as_slice() {
+        [] => None,
+        [what] => Some(processes::find(what)?.pid),
+        _ => return Err(Failure::Misused("it takes one process".into())),
+    };
+    let all = held()?;
+    let mut names = BTreeMap::new();
+    let mut holders: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for (process, holdings) in &all {
+        names.insert(process.pid.0, process.name.to_string());
+        for holding in holdings {
+            let others = holders.entry(holding.resource).or_default();
+            let name = process.name.to_string();
+            if !others.contains(&name) {
+                others.push(name);
+            }
+        }
+    }
+    let mut table = Table::new(&[
+        ("PROCESS", Align::Left),
+        ("SLOT", Align::Left),
+        ("KIND", Align::Left),
+        ("RIGHTS", Align::Left),
+        ("NUMBER", Align::Right),
+        ("SIZE", Align::Right),
+        ("FROM", Align::Left),
+        ("WITH", Align::Left),
+    ]);
+    for (process, holdings) in &all {
+        if only.is_some_and(|pid| pid != process.pid) {
+            continue;
+        }
+        for holding in holdings {
+            let from = match holding.by {
+                Some(by) => names
+                    .get(&by.0)
+                    .cloned()
+                    .unwrap_or_else(|| by.0.to_string()),
+                // What has a name was given by somebody.
+                None if !holding.name.is_empty() => "spec".into(),
+                None => "itself".into(),
+            };
+            let others: Vec<String> = holders
+                .get(&holding.resource)
+                .into_iter()
+                .flatten()
+                .filter(|other| other.as_str() != process.name)
+                .cloned()
+                .collect();
+            table.row([
+                process.name.to_string(),
+                if holding.name.is_empty() {
+                    "-".into()
+                } else {
+                    holding.name.to_string()
+                },
+                kind(holding.kind).into(),
+                rights(holding.rights),
+                holding.resource.to_string(),
+                if holding.bytes > 0 {
+                    Size(holding.bytes.into()).to_string()
+                } else {
+                    "-".into()
+                },
+                from,
+                if others.is_empty() {
+                    "-".into()
+                } else {
+                    others.join(" ")
+                },
+            ]);
+        }
+    }
+    call.output.print(&table.to_string()).await
+}
+
+/// `revoke` and `restore`.
+pub async fn revoke(mut call: Call) -> Done {
+    let restores = call.name == "restore";
+    let [member, slot] = call.exactly()?;
+    // A process that this shell started.
+    if let Some(process) = call.session.shell.child(&member) {
+        if restores {
+            return Err(Failure::new("only init restores what it took; see `grant`"));
+        }
+        return Ok(process.take(&slot)?);
+    }
+    let (member, slot) = (name(&member)?, name(&slot)?);
+    let request = if restores {
+        Request::Restore { member, slot }
+    } else {
+        Request::Revoke { member, slot }
+    };
+    call.session.shell.have_init(&request).await
+}
+
+pub async fn grant(mut call: Call) -> Done {
+    let args = core::mem::take(&mut call.args);
+    let (who, slot, rest) = match args.as_slice() {
+        [who, slot, rest @ ..] if rest.len() <= 2 => (who, slot, rest),
+        _ => {
+            return Err(Failure::Misused(
+                "it takes a process and a slot of this shell".into(),
+            ));
+        }
+    };
+    let mut given = slot.as_str();
+    let mut rights = Rights::READ;
+    for arg in rest {
+        match arg.as_str() {
+            "r" => rights = Rights::READ,
+            "rw" => rights = Rights::READ_WRITE,
+            "rwg" => rights = Rights::ALL,
+            other => given = other,
+        }
+    }
+    let capability: Region = call.session.shell.capability(slot)?;
+    if let Some(process) = call.session.shell.child(who) {
+        return Ok(process.grant(given, &capability, rights)?);
+    }
+    let terms = Terms::once(rights.union(Rights::GRANT));
+    let request = Request::Give {
+        member: name(who)?,
+        slot: name(given)?,
+        token: capability.share(terms)?.to_bytes(),
+        rights,
+    };
+    call.session.shell.have_init(&request).await
+}
+
+pub async fn rules(mut call: Call) -> Done {
+    let only = core::mem::take(&mut call.args).into_iter().next();
+    let net = call.session.shell.net().await?;
+    let mut table = Table::new(&[
+        ("CLIENT", Align::Left),
+        ("RULE", Align::Right),
+        ("ALLOWS", Align::Left),
+        ("NOW", Align::Left),
+    ]);
+    for rule in net.rules().await? {
+        if only
+            .as_ref()
+            .is_some_and(|only| rule.client != only.as_str())
+        {
+            continue;
+        }
+        table.row([
+            rule.client.to_string(),
+            rule.number.to_string(),
+            rule.text.to_string(),
+            if rule.is_withdrawn {
+                "withdrawn"
+            } else {
+                "holds"
+            }
+            .into(),
+        ]);
+    }
+    call.output.print(&table.to_string()).await
+}
+
+/// `forbid` and `allow`.
+pub async fn rule(mut call: Call) -> Done {
+    let forbids = call.name == "forbid";
+    let [client, number] = call.exactly()?;
+    let number = number
+        .parse()
+        .map_err(|_| Failure::Misused(format!("`{number}` is no number of a rule")))?;
+    let net = call.session.shell.net().await?;
+    if forbids {
+        net.withdraw_rule(&client, number).await?;
+    } else {
+        net.restore_rule(&client, number).await?;
+    }
+    Ok(())
+}

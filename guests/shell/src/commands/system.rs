@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The shell itself and the system.
+
+use alloc::{
+    format,
+    string::{String, ToString as _},
+};
+use core::{fmt::Write as _, time::Duration};
+
+use atoll_abi::{
+    Level,
+    console::{Reply, Request},
+    init,
+    message::Name,
+};
+use shell_language::{COMMANDS, SECTIONS, Size, command, nearest};
+use userland::introspect;
+
+use super::{Call, processes};
+use crate::failure::{Done, Failure};
+
+pub async fn help(mut call: Call) -> Done {
+    let args = core::mem::take(&mut call.args);
+    let mut out = String::new();
+    match args.as_slice() {
+        [] => {
+            for section in SECTIONS {
+                // Writing to a string does not fail.
+                let _ = writeln!(out, "{}", section.heading());
+                for command in COMMANDS.iter().filter(|c| c.section == section) {
+                    let _ = writeln!(out, "  {:<9} {}", command.name, command.brief);
+                }
+            }
+            out.push_str(
+                "`help COMMAND` tells more. a | b, a > file, a >> file, a < file, a && b, a || b, a ; b, a &, \
+                 'quotes', $name, # comment.\n\
+                 Tab completes, arrows and ^R bring lines back, ^C ends what runs.\n",
+            );
+        }
+        [name] => {
+            let found = command(name).ok_or_else(|| {
+                let names = COMMANDS.iter().map(|command| command.name);
+                Failure::new(match nearest(name, names) {
+                    Some(near) => format!("there is no command `{name}`; did you mean `{near}`?"),
+                    None => format!("there is no command `{name}`"),
+                })
+            })?;
+            let _ = writeln!(out, "{} {}", found.name, found.usage);
+            let _ = writeln!(out, "{}.", found.brief);
+            if !found.details.is_empty() {
+                let _ = writeln!(out, "{}", found.details);
+            }
+        }
+        _ => return Err(Failure::Misused("it takes one command".into())),
+    }
+    call.output.print(&out).await
+}
+
+pub async fn jobs(mut call: Call) -> Done {
+    call.nothing()?;
+    for line in call.session.jobs.list() {
+        call.output.print(&line).await?;
+    }
+    Ok(())
+}
+
+/// `fg`
+pub async fn foreground(mut call: Call) -> Done {
+    let args = core::mem::take(&mut call.args);
+    let number = match args.as_slice() {
+        [] => None,
+        [text] => {
+            let number = text.trim_start_matches('%').parse();
+            Some(number.map_err(|_| Failure::Misused(format!("`{text}` is no job")))?)
+        }
+        _ => return Err(Failure::Misused("it takes one job".into())),
+    };
+    let job = call.session.jobs.take(number);
+    let (text, handle) = job.ok_or_else(|| Failure::new("there is no such job"))?;
+    call.output.line(&text).await?;
+    /// Ends with who waits for it.
+    struct Waited(userland::task::JoinHandle<bool>);
+    impl Drop for Waited {
+        fn drop(&mut self) {
+            self.0.cancel();
+        }
+    }
+    let mut waited = Waited(handle);
+    match (&mut waited.0).await {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => Err(Failure::Quiet),
+    }
+}
+
+pub async fn uptime(mut call: Call) -> Done {
+    call.nothing()?;
+    let uptime = introspect::system()?.uptime;
+    let text = format!("up {}", shell_language::Duration(uptime));
+    call.output.line(&text).await
+}
+
+pub async fn free(mut call: Call) -> Done {
+    call.nothing()?;
+    let system = introspect::system()?;
+    let (mut budget, mut spent) = (0, 0);
+    for process in processes::all()? {
+        let Ok(info) = introspect::process(process.pid) else {
+            continue;
+        };
+        // What a child has is a part of what its parent has spent.
+        if info.parent.is_none() {
+            budget += info.usage.budget;
+            spent += info.usage.spent;
+        }
+    }
+    let text = format!(
+        "processes: {} of {} spent\nserver's heap: {} of {} used\ncapabilities: {}, slots of the server: {}, timers: {}\n",
+        Size(spent),
+        Size(budget),
+        Size(system.heap_used),
+        Size(system.heap),
+        system.grants,
+        system.slots_used,
+        system.timers,
+    );
+    call.output.print(&text).await
+}
+
+/// A time in seconds, as `1.5`.
+pub fn seconds(text: &str) -> Result<Duration, Failure> {
+    let wrong = || Failure::Misused(format!("`{text}` is no number of seconds"));
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    let mut nanoseconds = 0;
+    let mut unit = 100_000_000;
+    for digit in fraction.chars() {
+        nanoseconds += digit.to_digit(10).ok_or_else(wrong)? * unit;
+        unit /= 10;
+    }
+    Ok(Duration::new(whole.min(u64::from(u32::MAX)), nanoseconds))
+}
+
+pub async fn sleep(mut call: Call) -> Done {
+    let [text] = call.exactly()?;
+    userland::time::sleep(seconds(&text)?).await;
+    Ok(())
+}
+
+pub async fn set(mut call: Call) -> Done {
+    let args = core::mem::take(&mut call.args);
+    if args.is_empty() {
+        let variables = call.session.variables.borrow().clone();
+        for (name, value) in variables {
+            call.output.line(&format!("{name}={value}")).await?;
+        }
+        return Ok(());
+    }
+    for arg in &args {
+        let is_name = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        let (name, value) = arg
+            .split_once('=')
+            .filter(|(name, _)| is_name(name))
+            .ok_or_else(|| Failure::Misused(format!("`{arg}` is not NAME=VALUE")))?;
+        let mut variables = call.session.variables.borrow_mut();
+        if variables.len() >= MAX_VARIABLES && !variables.contains_key(name) {
+            return Err(Failure::new("there are too many variables"));
+        }
+        variables.insert(name.to_string(), value.to_string());
+    }
+    Ok(())
+}
+
+/// Most variables of a session.
+const MAX_VARIABLES: usize = 64;
+
+pub async fn history(mut call: Call) -> Done {
+    call.nothing()?;
+    for (n, line) in call.session.history().iter().enumerate() {
+        call.output.line(&format!("{:>4}  {line}", n + 1)).await?;
+    }
+    Ok(())
+}
+
+pub async fn clear(mut call: Call) -> Done {
+    call.nothing()?;
+    call.output.print("\x1b[H\x1b[2J").await
+}
+
+pub async fn shutdown(mut call: Call) -> Done {
+    call.nothing()?;
+    call.session.shell.have_init(&init::Request::Shutdown).await
+}
+
+pub async fn exit(mut call: Call) -> Done {
+    call.nothing()?;
+    call.session.leaving.set(true);
+    Ok(())
+}
+
+const fn level_name(level: Option<Level>) -> &'static str {
+    match level {
+        None => "off",
+        Some(Level::Error) => "error",
+        Some(Level::Warn) => "warn",
+        Some(Level::Info) => "info",
+        Some(Level::Debug) => "debug",
+    }
+}
+
+/// Which lines of the log the console shows.
+pub async fn log(mut call: Call) -> Done {
+    let args = core::mem::take(&mut call.args);
+    let session = call.session.clone();
+    let console = session.output().console().ok_or_else(|| {
+        Failure::new("the log is shown at the console; this session is somewhere else")
+    })?;
+    let level = match args.first().map(String::as_str) {
+        None => None,
+        Some("off") => Some(None),
+        Some("error") => Some(Some(Level::Error)),
+        Some("warn") => Some(Some(Level::Warn)),
+        Some("info") => Some(Some(Level::Info)),
+        Some("debug") => Some(Some(Level::Debug)),
+        Some(other) => {
+            return Err(Failure::Misused(format!(
+                "`{other}` is no level: error, warn, info, debug or off"
+            )));
+        }
+    };
+    if let Some(level) = level {
+        let process = args.get(1).map(|name| Name::try_from(name.as_str()));
+        let process = process
+            .transpose()
+            .map_err(|_| Failure::new("the name is too long"))?;
+        console.request(&Request::View { level, process }).await?;
+        return Ok(());
+    }
+    let Reply::Status(status) = console.request(&Request::Status).await? else {
+        return Err(Failure::new("the console answers something else"));
+    };
+    let whose = status
+        .process
+        .map_or(String::new(), |process| format!(" of {process}"));
+    let clients: alloc::vec::Vec<&str> = status.clients.iter().map(|name| name.as_str()).collect();
+    let text = format!(
+        "lines{whose} from {} on; {} were lost; console {} with the clients {}\n",
+        level_name(status.level),
+        status.lost,
+        status.device,
+        clients.join(" "),
+    );
+    call.output.print(&text).await
+}
