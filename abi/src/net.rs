@@ -248,7 +248,8 @@ pub enum Request {
         /// Its number.
         rule: u16,
     },
-    /// Restores a rule that was withdrawn, as an administrator; answered with [`Reply::Done`].
+    /// Restores a rule that was withdrawn, as an administrator; answered with [`Reply::Done`]. Sockets that listened
+    /// when it was withdrawn do so again, if nobody else does there.
     Restore {
         /// Whose.
         client: Name,

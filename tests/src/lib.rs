@@ -18,5 +18,6 @@ mod monitor;
 pub mod pattern;
 pub mod raw_spec;
 pub mod scratch;
+pub mod session;
 pub mod spec;
 pub mod wire;

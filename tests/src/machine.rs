@@ -4,7 +4,7 @@
 //! It ends with its [`Machine`], however a test ends, and when the test's process or thread is killed.
 //! A test that fails prints what the machine has printed.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -139,7 +139,7 @@ impl Machine {
             .args(["--pdeathsig", "KILL", QEMU])
             .args(config.arguments(image))
             .args(ends.arguments(&config.devices))
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -212,6 +212,17 @@ impl Machine {
     /// A test that fails while it asks leaves them whole.
     fn ends(&self) -> MutexGuard<'_, Ends> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Types keys at the machine's serial line. Ctrl-A is QEMU's own.
+    ///
+    /// # Panics
+    /// QEMU has ended.
+    #[track_caller]
+    pub fn type_keys(&self, keys: &[u8]) {
+        let mut line = self.child.stdin.as_ref().expect("QEMU's input is a pipe");
+        let typed = line.write_all(keys).and_then(|()| line.flush());
+        typed.unwrap_or_else(|error| panic!("cannot type at {QEMU}: {error}"));
     }
 
     /// What it has printed so far.

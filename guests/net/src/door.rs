@@ -43,6 +43,7 @@ pub struct Doors(RefCell<Vec<Rc<Door>>>);
 struct Listening {
     id: ListenerId,
     local: Local,
+    backlog: u16,
     /// No rule allows it any more.
     is_withdrawn: bool,
 }
@@ -262,8 +263,29 @@ impl Door {
         info!("rule {rule} of {client} is {what} by {}", self.name);
         if is_withdrawn {
             door.keep_to_rules();
+        } else {
+            door.listen_again();
         }
         Ok(Reply::Done)
+    }
+
+    /// Lets those listen again who may again: their clients need not know.
+    fn listen_again(&self) {
+        for client in self.clients.borrow().values() {
+            for listening in client.listeners.borrow_mut().values_mut() {
+                let Local { address, port } = listening.local;
+                let is_allowed = self.rules.borrow().allow(&Action::TcpListen(address, port));
+                if !listening.is_withdrawn || is_allowed.is_err() {
+                    continue;
+                }
+                let (local, backlog) = (listening.local, listening.backlog);
+                // Where another listens meanwhile, it stays as it is.
+                if let Ok((id, _)) = self.engine.with(|stack| stack.tcp_listen(local, backlog)) {
+                    listening.id = id;
+                    listening.is_withdrawn = false;
+                }
+            }
+        }
     }
 
     /// Ends what no rule allows any more.
@@ -339,6 +361,7 @@ impl Door {
         let listening = Listening {
             id: listener,
             local,
+            backlog,
             is_withdrawn: false,
         };
         client.listeners.borrow_mut().insert(number, listening);

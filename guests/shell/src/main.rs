@@ -5,7 +5,7 @@
 //!
 //! | slot | what for |
 //! |---|---|
-//! | `console` | the terminal: a channel with the console guest |
+//! | `console` | the terminal: a channel with the console guest. Without it there are sessions over TCP only |
 //! | `init` | start, stop, restart, revoke, restore, grant, tree, shutdown: a channel with a supervisor |
 //! | `fs` | files: a channel with the fs guest |
 //! | `net` | the network: a channel with the net guest |
@@ -51,7 +51,7 @@ use userland::{
     info,
     net::{TcpListener, TcpStream},
     start::Start,
-    task::spawn,
+    task::{spawn, stopping},
     time::sleep,
     warn,
 };
@@ -68,12 +68,23 @@ async fn main(start: Start) -> Result<(), Failure> {
         Some(Ok(port)) if port > 0 => Some(port),
         Some(_) => return Err(Failure::new("listen= needs the number of a port")),
     };
+    let console = start.region("console");
     let shell = Shell::new(start);
     if let Some(port) = port {
         spawn(listen(shell.clone(), port));
     }
+    let Some(console) = console else {
+        if port.is_none() {
+            return Err(Failure::new(
+                "there is no user: let the spec give the shell a channel with the console guest in the slot `console`, \
+                 or an argument listen=PORT",
+            ));
+        }
+        stopping().await;
+        return Ok(());
+    };
     loop {
-        let terminal = Terminal::console(&shell.start).await?;
+        let terminal = Terminal::console(&shell.start, &console).await?;
         let session = Session::new(&shell, terminal.output());
         session.run(terminal).await;
     }

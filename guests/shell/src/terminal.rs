@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Where a session is: at the console, or behind a TCP connection.
 
-use alloc::{rc::Rc, string::String, vec::Vec};
+use alloc::{rc::Rc, vec::Vec};
 use core::{
     cell::{Cell, RefCell},
     future::poll_fn,
@@ -14,6 +14,7 @@ use shell_line::{Heard, Telnet};
 use userland::{
     net::{ReadHalf, TcpStream, WriteHalf},
     rpc::{Client, Options},
+    shm::Region,
     start::Start,
     task::spawn,
     time::sleep,
@@ -67,7 +68,6 @@ pub struct Terminal {
 enum Input {
     Console(Rc<Console>),
     Tcp(ReadHalf, Telnet),
-    Raw,
 }
 
 /// Where a session is shown.
@@ -76,8 +76,6 @@ pub enum Output {
     Console(Rc<Console>),
     /// A connection.
     Tcp(Rc<Outbox>),
-    /// The console as it is.
-    Raw,
 }
 
 /// What a terminal says.
@@ -92,19 +90,12 @@ pub enum Said {
 
 impl Terminal {
     /// The console.
-    pub async fn console(start: &Start) -> Result<Self, Failure> {
-        let door = start.region("console");
-        let Some(door) = door else {
-            return Ok(Self {
-                input: Input::Raw,
-                output: Rc::new(Output::Raw),
-            });
-        };
+    pub async fn console(start: &Start, door: &Region) -> Result<Self, Failure> {
         let options = Options::named(start.name())
             .longest(MAX_MESSAGE)
             .patience(PATIENCE);
         let client = loop {
-            match Client::connect(&door, options.clone()).await {
+            match Client::connect(door, options.clone()).await {
                 Ok(client) => break client,
                 Err(error) => warn!("the console guest is not there: {error}"),
             }
@@ -144,15 +135,6 @@ impl Terminal {
                     Vec::new()
                 }
             },
-            Input::Raw => {
-                let mut bytes = [0; 64];
-                let len = userland::console::read(&mut bytes).unwrap_or(0);
-                if len == 0 {
-                    sleep(Duration::from_millis(10)).await;
-                }
-                let typed = bytes.get(..len).unwrap_or_default();
-                alloc::vec![Said::Typed(typed.to_vec())]
-            }
             Input::Tcp(read, telnet) => {
                 let mut bytes = [0; 256];
                 let len = read.read(&mut bytes).await.unwrap_or(0);
@@ -187,7 +169,6 @@ impl Output {
                 Ok(())
             }
             Self::Tcp(outbox) => outbox.put(bytes).await,
-            Self::Raw => Ok(userland::console::write(&String::from_utf8_lossy(bytes))?),
         }
     }
 
@@ -195,7 +176,7 @@ impl Output {
     pub fn console(&self) -> Option<&Console> {
         match self {
             Self::Console(console) => Some(console),
-            Self::Tcp(_) | Self::Raw => None,
+            Self::Tcp(_) => None,
         }
     }
 }

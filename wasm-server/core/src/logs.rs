@@ -38,8 +38,18 @@ pub(crate) struct Logs {
     printer: Option<Pid>,
     /// An alarm is set, at which this printer must have printed more than up to this number.
     due: Option<(Pid, u64)>,
-    /// Who is told of new entries, and whether it was, since it has read the last.
-    watchers: Vec<(Watcher, bool), MAX_WATCHERS>,
+    /// Who is told of new entries.
+    watchers: Vec<Watching, MAX_WATCHERS>,
+}
+
+/// Somebody who is told of new entries.
+struct Watching {
+    watcher: Watcher,
+    /// It was told, since it has read the last.
+    is_told: bool,
+    /// The last that it has read: of that it is not told. Who says a line may be below it, and finds that it has read
+    /// that one before all are told.
+    read: u64,
 }
 
 impl Logs {
@@ -95,9 +105,11 @@ impl Logs {
 
     /// The next watcher that is to be told.
     fn untold(&mut self) -> Option<Watcher> {
-        let (watcher, is_told) = self.watchers.iter_mut().find(|(_, is_told)| !is_told)?;
-        *is_told = true;
-        Some(*watcher)
+        let last = self.log.last();
+        let mut all = self.watchers.iter_mut();
+        let untold = all.find(|watching| !watching.is_told && watching.read < last)?;
+        untold.is_told = true;
+        Some(untold.watcher)
     }
 }
 
@@ -182,7 +194,7 @@ impl<P: Platform> Server<P> {
     /// This process has nothing to do with the log any more.
     pub(crate) fn leave_log(&self, pid: Pid) {
         let mut logs = self.logs.lock();
-        logs.watchers.retain(|(watcher, _)| watcher.pid != pid);
+        logs.watchers.retain(|watching| watching.watcher.pid != pid);
         logs.end_printing(pid, &self.platform);
     }
 
@@ -235,8 +247,12 @@ impl<P: Platform> Guest<P> {
     pub(crate) fn watch_log(&self, task: u32) -> Result<(), Error> {
         let pid = self.pid();
         let mut logs = self.server.logs.lock();
-        let known = logs.watchers.iter_mut().find(|(own, _)| own.pid == pid);
-        let watcher = (Watcher { pid, task }, false);
+        let known = (logs.watchers.iter_mut()).find(|watching| watching.watcher.pid == pid);
+        let watcher = Watching {
+            watcher: Watcher { pid, task },
+            is_told: false,
+            read: 0,
+        };
         match known {
             Some(place) => *place = watcher,
             None => logs
@@ -266,8 +282,10 @@ impl<P: Platform> Guest<P> {
             }
         }
         // It has read the last: it is to hear of the next.
-        if let Some((_, is_told)) = logs.watchers.iter_mut().find(|(own, _)| own.pid == pid) {
-            *is_told = false;
+        let mut all = logs.watchers.iter_mut();
+        if let Some(watching) = all.find(|watching| watching.watcher.pid == pid) {
+            watching.is_told = false;
+            watching.read = behind;
         }
         page
     }

@@ -264,9 +264,12 @@ commands! {
         "help" "[COMMAND]" Command:
             "Shows what can be said",
             "";
-        "log" "[-n LINES] [LEVEL|off] [PROCESS]" Process:
-            "Chooses which lines of the log the console shows",
-            "LEVEL is error, warn, info or debug. With nothing behind it, tells what is shown.";
+        "log" "[-f] [-n LINES] [LEVEL] [PROCESS]" Process:
+            "Shows the last lines of the log, 20 if nothing is said, and with -f those that come",
+            "LEVEL is error, warn, info or debug: that and what is more urgent. Then only lines of PROCESS.";
+        "view" "[LEVEL|off] [PROCESS]" Process:
+            "Chooses which lines of the log the console shows between what is typed",
+            "With nothing behind it, tells what is shown.";
         "uptime" "" Anything:
             "Shows how long the machine runs",
             "";

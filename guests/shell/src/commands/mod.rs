@@ -4,6 +4,7 @@
 mod authority;
 pub mod deploy;
 mod files;
+mod log;
 mod network;
 pub mod processes;
 mod run;
@@ -99,7 +100,8 @@ pub fn run(call: Call) -> Pin<Box<dyn Future<Output = Done>>> {
         "tail" => Box::pin(text::tail(call)),
         "wc" => Box::pin(text::wc(call)),
         "help" => Box::pin(system::help(call)),
-        "log" => Box::pin(system::log(call)),
+        "log" => Box::pin(log::log(call)),
+        "view" => Box::pin(log::view(call)),
         "uptime" => Box::pin(system::uptime(call)),
         "free" => Box::pin(system::free(call)),
         "time" => Box::pin(time(call)),

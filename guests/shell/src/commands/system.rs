@@ -7,12 +7,7 @@ use alloc::{
 };
 use core::{fmt::Write as _, time::Duration};
 
-use atoll_abi::{
-    Level,
-    console::{Reply, Request},
-    init,
-    message::Name,
-};
+use atoll_abi::init;
 use shell_language::{COMMANDS, SECTIONS, Size, command, nearest};
 use userland::introspect;
 
@@ -197,59 +192,4 @@ pub async fn exit(mut call: Call) -> Done {
     call.nothing()?;
     call.session.leaving.set(true);
     Ok(())
-}
-
-const fn level_name(level: Option<Level>) -> &'static str {
-    match level {
-        None => "off",
-        Some(Level::Error) => "error",
-        Some(Level::Warn) => "warn",
-        Some(Level::Info) => "info",
-        Some(Level::Debug) => "debug",
-    }
-}
-
-/// Which lines of the log the console shows.
-pub async fn log(mut call: Call) -> Done {
-    let args = core::mem::take(&mut call.args);
-    let session = call.session.clone();
-    let console = session.output().console().ok_or_else(|| {
-        Failure::new("the log is shown at the console; this session is somewhere else")
-    })?;
-    let level = match args.first().map(String::as_str) {
-        None => None,
-        Some("off") => Some(None),
-        Some("error") => Some(Some(Level::Error)),
-        Some("warn") => Some(Some(Level::Warn)),
-        Some("info") => Some(Some(Level::Info)),
-        Some("debug") => Some(Some(Level::Debug)),
-        Some(other) => {
-            return Err(Failure::Misused(format!(
-                "`{other}` is no level: error, warn, info, debug or off"
-            )));
-        }
-    };
-    if let Some(level) = level {
-        let process = args.get(1).map(|name| Name::try_from(name.as_str()));
-        let process = process
-            .transpose()
-            .map_err(|_| Failure::new("the name is too long"))?;
-        console.request(&Request::View { level, process }).await?;
-        return Ok(());
-    }
-    let Reply::Status(status) = console.request(&Request::Status).await? else {
-        return Err(Failure::new("the console answers something else"));
-    };
-    let whose = status
-        .process
-        .map_or(String::new(), |process| format!(" of {process}"));
-    let clients: alloc::vec::Vec<&str> = status.clients.iter().map(|name| name.as_str()).collect();
-    let text = format!(
-        "lines{whose} from {} on; {} were lost; console {} with the clients {}\n",
-        level_name(status.level),
-        status.lost,
-        status.device,
-        clients.join(" "),
-    );
-    call.output.print(&text).await
 }

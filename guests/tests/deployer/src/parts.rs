@@ -4,7 +4,6 @@
 use alloc::vec::Vec;
 use core::{sync::atomic::Ordering, time::Duration};
 
-use deployed::{Ask, Told, answered, ledger};
 use drill::{
     Fault, Verdict, ensure,
     line::{Line, Side},
@@ -12,67 +11,16 @@ use drill::{
 };
 use userland::{
     Error, PAGE, Rights,
-    future::{Either, select},
     handle::{Capability as _, Terms},
-    info,
     module::Loaded,
-    rpc::{CallError, Client, Options},
     shm::Region,
     start::Start,
-    task::stopping,
     time::{Instant, sleep},
 };
 
-use crate::stage::given;
-
 /// Asks the service again and again, until it is to stop, and keeps account of it.
 pub async fn client(start: &Start) -> Verdict {
-    let number = |key| start.value(key).and_then(|value| value.parse().ok());
-    let client: u32 = number("client").ok_or_else(|| Fault::new("no number"))?;
-    let window = start
-        .region("ledger")
-        .ok_or_else(|| Fault::new("no ledger"))?;
-    let window = window.attach(Rights::READ_WRITE)?;
-    let service = given(start, "service")?;
-    let options = Options::named(start.name()).patience(Duration::from_millis(300));
-    let asker: Client<Ask, Told> = Client::look_up(&service, options)
-        .await
-        .map_err(Fault::new)?;
-    let mut stop = alloc::boxed::Box::pin(stopping());
-    let (mut asked, mut again) = (0, 0);
-    let mut last = alloc::string::String::new();
-    loop {
-        let ask = Ask {
-            client,
-            number: asked + 1,
-        };
-        let call = async { asker.call(&ask).await };
-        let told = match select(call, &mut stop).await {
-            Either::First(told) => told,
-            Either::Second(()) => break,
-        };
-        match told {
-            Ok(told) => {
-                asked += 1;
-                ensure!(told.number == asked, "{told:?} to {asked}");
-                let done = window.load(ledger(client), Ordering::Acquire)?;
-                ensure!(done == asked, "{asked} is answered, and {done} is done");
-                window.store(answered(client), asked, Ordering::Release)?;
-                if told.version != last {
-                    info!("{asked} is answered by version {}", told.version);
-                    last = told.version;
-                }
-            }
-            Err(CallError::Disconnected | CallError::Refused(_)) => {
-                again += 1;
-                // Whoever looked the service up just before its provider ended knocks in vain: then once more.
-                let _ = asker.reconnect().await;
-            }
-            Err(error) => return Err(Fault::new(error)),
-        }
-    }
-    info!("{asked} requests are answered, {again} times it had to ask again");
-    Ok(())
+    deployed::ask(start).await.map_err(Fault::new)
 }
 
 /// The module that it was given, and how long it is.

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A user at the shell: types lines, and reads what comes back.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::machine::{LIMIT, Machine};
+
+/// What the shell's prompt ends with when nothing is typed behind it: then the row is cleared.
+const PROMPT: &str = "> \u{1b}[K";
+
+/// Where a user sits.
+#[derive(Debug)]
+pub enum Seat<'a> {
+    /// At the serial line.
+    Serial(&'a Machine),
+    /// Behind a connection.
+    Tcp(Connection),
+}
+
+/// A connection with a session, and all that came from it.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    text: Arc<Mutex<String>>,
+}
+
+impl Connection {
+    /// Connects to this port of the host.
+    ///
+    /// # Panics
+    /// Nobody listens there.
+    #[track_caller]
+    pub fn new(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("somebody who listens");
+        let text = Arc::new(Mutex::new(String::new()));
+        let mut reader = stream.try_clone().expect("a second handle");
+        let read = text.clone();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(len @ 1..) = reader.read(&mut bytes) {
+                let more = String::from_utf8_lossy(&bytes[..len]).replace('\r', "");
+                read.lock().expect("no panic").push_str(&more);
+            }
+        });
+        Self { stream, text }
+    }
+}
+
+/// A user, and how much of what came back he has read.
+#[derive(Debug)]
+pub struct User<'a> {
+    seat: Seat<'a>,
+    read: usize,
+}
+
+impl<'a> User<'a> {
+    /// Sits down where the shell waits for a line.
+    #[track_caller]
+    pub fn new(seat: Seat<'a>) -> Self {
+        let mut user = Self { seat, read: 0 };
+        user.until("the first prompt", |text| {
+            text.find(PROMPT).map(|at| at + PROMPT.len())
+        });
+        user
+    }
+
+    /// Somebody behind a connection with something else than a shell.
+    #[track_caller]
+    pub fn new_connection(port: u16) -> User<'static> {
+        User {
+            seat: Seat::Tcp(Connection::new(port)),
+            read: 0,
+        }
+    }
+
+    /// All that came so far.
+    pub fn text(&self) -> String {
+        match &self.seat {
+            Seat::Serial(machine) => machine.text(),
+            Seat::Tcp(connection) => connection.text.lock().expect("no panic").clone(),
+        }
+    }
+
+    /// Types these bytes.
+    #[track_caller]
+    pub fn types(&mut self, bytes: &[u8]) {
+        match &mut self.seat {
+            Seat::Serial(machine) => {
+                // Ctrl-A is QEMU's own, unless it is typed twice.
+                let twice = |byte: &u8| std::iter::repeat_n(*byte, 1 + usize::from(*byte == 1));
+                let keys: Vec<u8> = bytes.iter().flat_map(twice).collect();
+                machine.type_keys(&keys);
+            }
+            Seat::Tcp(connection) => connection.stream.write_all(bytes).expect("a session"),
+        }
+    }
+
+    /// Waits until `look` finds where something ends in what was not read; answers that, and has read it then.
+    ///
+    /// # Panics
+    /// It does not come.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, look: impl Fn(&str) -> Option<usize>) -> String {
+        let read = self.read;
+        let find = |text: &str| {
+            let rest = text.get(read..)?;
+            look(rest).map(|end| rest[..end].to_owned())
+        };
+        let found = match &self.seat {
+            Seat::Serial(machine) => machine.wait(what, LIMIT, find).ok(),
+            Seat::Tcp(connection) => {
+                let deadline = Instant::now() + LIMIT;
+                loop {
+                    let found = find(&connection.text.lock().expect("no panic"));
+                    if found.is_some() || Instant::now() > deadline {
+                        break found;
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+        };
+        let rest = || self.text().get(read..).unwrap_or_default().to_owned();
+        let found = found.unwrap_or_else(|| panic!("no {what} in {:?}", rest()));
+        self.read += found.len();
+        found
+    }
+
+    /// Waits for a text; answers what came with it.
+    #[track_caller]
+    pub fn sees(&mut self, wanted: &str) -> String {
+        self.until(wanted, |text| text.find(wanted).map(|at| at + wanted.len()))
+    }
+
+    /// Waits until the shell waits for a line; answers what came before.
+    #[track_caller]
+    pub fn prompt(&mut self) -> String {
+        let text = self.sees(PROMPT);
+        let end = text.rfind('\n').map_or(0, |end| end + 1);
+        text[..end].to_owned()
+    }
+
+    /// Has a line done; answers what came of it.
+    #[track_caller]
+    pub fn run(&mut self, line: &str) -> String {
+        self.types(line.as_bytes());
+        self.types(b"\r");
+        // The line as it is left on the screen.
+        let echo = format!("{line}\u{1b}[K");
+        self.until(line, |text| {
+            let at = text.find(&echo)? + echo.len();
+            text[at..].find('\n').map(|end| at + end + 1)
+        });
+        self.prompt()
+    }
+
+    /// Has a line done, and looks for these texts in what comes of it.
+    ///
+    /// # Panics
+    /// One is missing.
+    #[track_caller]
+    pub fn expect(&mut self, line: &str, wanted: &[&str]) -> String {
+        let shown = self.run(line);
+        for wanted in wanted {
+            assert!(
+                shown.contains(wanted),
+                "no `{wanted}` in what `{line}` shows:\n{shown}"
+            );
+        }
+        shown
+    }
+}
