@@ -16,7 +16,7 @@ use system_tests::scratch::Scratch;
 use system_tests::session::{Connection, Seat, User};
 use system_tests::spec;
 
-const GUESTS: &[&str] = &["asker", "fs", "http-server", "net", "shell"];
+const GUESTS: &[&str] = &["asker", "fs", "http-server", "init", "net", "shell"];
 
 /// What is booted.
 struct System {
@@ -99,15 +99,16 @@ fn a_user_behind_a_connection() {
     text(&mut user);
     network(&mut user, &machine);
     rules(&mut user, &machine);
+    supervision(&mut user, &machine);
     children(&mut user);
     deployment(&mut user, &machine);
     over_tcp(&machine);
     user.expect("ps shell", &["may call processes"]);
     assert!(!machine.text().contains("panicked"), "{}", machine.text());
     user.expect("echo kept > /kept", &[]);
-    user.types(b"exit\r");
-    user.sees("bye");
-    machine.end();
+    user.types(b"shutdown\r");
+    let (status, _) = machine.expect_end(900);
+    assert!(status.success(), "{status}");
     replay_journal(&system.disk);
     check_file_system(&system.disk);
     let kept = read_file(&system.disk, "/dir/copy");
@@ -159,8 +160,43 @@ fn processes(user: &mut User<'_>) {
     user.expect("caps shell | grep ledger", &["rwg"]);
     user.expect("uptime", &["up "]);
     user.expect("free", &["server's heap"]);
-    user.expect("tree", &["there is no slot `init`"]);
-    user.expect("start http", &["there is no slot `init`"]);
+    user.expect("tree", &["net", "permanent", "up"]);
+}
+
+/// What init does for the shell: guests end and start, and lose what they hold while they use it.
+fn supervision(user: &mut User<'_>, machine: &Machine) {
+    let url = format!("http://127.0.0.1:{}/", machine.host_port(Forward::Tcp(80)));
+    user.expect("stop http", &[]);
+    user.expect("tree | grep http", &["down"]);
+    assert!(!try_curl(["--max-time", "5", url.as_str()]).status.success());
+    user.expect("start http", &[]);
+    user.expect("restart http", &[]);
+    user.expect("tree | grep http", &["up"]);
+    let again = [
+        "--retry",
+        "9",
+        "--retry-delay",
+        "1",
+        "--retry-all-errors",
+        url.as_str(),
+    ];
+    curl(again);
+    user.expect("stop htp", &["no member of this name"]);
+    // A channel that is used: an open connection ends, and the guest can do nothing with what it had.
+    user.expect("caps http | grep spec", &["net"]);
+    user.expect("revoke http net", &[]);
+    assert!(!user.run("caps http | grep spec").contains(" net "));
+    assert!(!try_curl(["--max-time", "5", url.as_str()]).status.success());
+    user.expect("revoke http nothing", &["revoke: "]);
+    user.expect("restore http net", &[]);
+    user.expect("restart http", &[]);
+    user.expect("caps http | grep spec", &["net"]);
+    curl(again);
+    user.expect("grant http ledger book rw", &[]);
+    user.expect("caps http | grep book", &["rw-", "init"]);
+    // Files, from a guest that is started again while they are used.
+    user.expect("restart fs", &[]);
+    user.expect("cat poem", &["another line"]);
 }
 
 /// The keys of the line, mistakes, and what holds from line to line.

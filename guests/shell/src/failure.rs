@@ -78,11 +78,11 @@ macro_rules! said {
 said!(
     userland::Error,
     userland::fs::Error,
+    userland::init::Error,
     userland::net::Error,
     userland::rpc::CallError,
     userland::rpc::ConnectError,
     userland::time::Elapsed,
-    atoll_abi::init::Error,
     atoll_abi::console::Error,
     OpenError,
     Taken,

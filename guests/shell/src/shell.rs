@@ -4,13 +4,12 @@
 use alloc::{collections::BTreeMap, rc::Rc};
 use core::{cell::RefCell, time::Duration};
 
-use atoll_abi::init::{self, Answer, Reply, Request};
 use userland::{
     Handle, Pid,
     handle::Capability,
+    init::Init,
     net::Net,
     process::{self, Process},
-    rpc::{Client, Options},
     shm::Region,
     start::Start,
     time::timeout,
@@ -18,7 +17,7 @@ use userland::{
 
 use crate::{
     commands::{deploy::Services, processes::is_alive},
-    failure::{Done, Failure},
+    failure::Failure,
     files::Files,
 };
 
@@ -31,7 +30,6 @@ pub struct Shell {
     pub start: Start,
     net: RefCell<Option<Net>>,
     files: RefCell<Option<Rc<Files>>>,
-    init: RefCell<Option<Rc<Client<Request, Answer>>>>,
     /// What was deployed.
     pub services: Services,
     /// The processes that it has started and that may run.
@@ -45,7 +43,6 @@ impl Shell {
             start,
             net: RefCell::default(),
             files: RefCell::default(),
-            init: RefCell::default(),
             services: Services::default(),
             children: RefCell::default(),
         })
@@ -101,31 +98,9 @@ impl Shell {
         Ok(files)
     }
 
-    /// Asks init.
-    pub async fn init(&self, request: &Request) -> Result<Reply, Failure> {
-        let known = self.init.borrow().clone();
-        let client = match known {
-            Some(client) if client.is_connected() => client,
-            _ => {
-                let door = self.door("init", "a supervisor")?;
-                let options = Options::named(self.start.name())
-                    .longest(init::MAX_MESSAGE)
-                    .patience(PATIENCE);
-                let client = Rc::new(Client::connect(&door, options).await?);
-                client
-                    .call(&Request::Hello {
-                        version: init::VERSION,
-                    })
-                    .await??;
-                *self.init.borrow_mut() = Some(client.clone());
-                client
-            }
-        };
-        Ok(client.call(request).await??)
-    }
-
-    /// Has init do something.
-    pub async fn have_init(&self, request: &Request) -> Done {
-        self.init(request).await.map(drop)
+    /// Init. Each command has a connection of its own: so it finds the one that is there.
+    pub async fn init(&self) -> Result<Init, Failure> {
+        let door = self.door("init", "a supervisor")?;
+        Ok(Init::at(&door, self.start.name()).await?)
     }
 }

@@ -8,11 +8,9 @@ use alloc::{
     vec::Vec,
 };
 
-use atoll_abi::{init::Request, message::Name};
 use shell_language::{Align, Size, Table};
 use userland::{
     Error, Rights,
-    handle::{Capability as _, Terms},
     introspect::{self, Holding, Kind},
     process::ProcessEntry,
     shm::Region,
@@ -20,11 +18,6 @@ use userland::{
 
 use super::{Call, processes};
 use crate::failure::{Done, Failure};
-
-fn name(text: &str) -> Result<Name, Failure> {
-    text.try_into()
-        .map_err(|_| Failure::new(format_args!("`{text}` is too long for a name")))
-}
 
 const fn kind(kind: Kind) -> &'static str {
     match kind {
@@ -34,8 +27,8 @@ const fn kind(kind: Kind) -> &'static str {
         Kind::Service => "service",
         Kind::Device => "device",
         Kind::Module => "module",
-        #[allow(unreachable_patterns, reason = "there may be more")]
-        _ => "other",
+        Kind::Registers => "registers",
+        Kind::Guest => "guest",
     }
 }
 
@@ -155,13 +148,12 @@ pub async fn revoke(mut call: Call) -> Done {
         }
         return Ok(process.take(&slot)?);
     }
-    let (member, slot) = (name(&member)?, name(&slot)?);
-    let request = if restores {
-        Request::Restore { member, slot }
+    let init = call.session.shell.init().await?;
+    if restores {
+        Ok(init.restore(&member, &slot).await?)
     } else {
-        Request::Revoke { member, slot }
-    };
-    call.session.shell.have_init(&request).await
+        Ok(init.revoke(&member, &slot).await?)
+    }
 }
 
 pub async fn grant(mut call: Call) -> Done {
@@ -188,14 +180,8 @@ pub async fn grant(mut call: Call) -> Done {
     if let Some(process) = call.session.shell.child(who) {
         return Ok(process.grant(given, &capability, rights)?);
     }
-    let terms = Terms::once(rights.union(Rights::GRANT));
-    let request = Request::Give {
-        member: name(who)?,
-        slot: name(given)?,
-        token: capability.share(terms)?.to_bytes(),
-        rights,
-    };
-    call.session.shell.have_init(&request).await
+    let init = call.session.shell.init().await?;
+    Ok(init.give(who, given, &capability, rights).await?)
 }
 
 pub async fn rules(mut call: Call) -> Done {

@@ -8,10 +8,10 @@ use alloc::{
 };
 use core::{fmt::Write as _, time::Duration};
 
-use atoll_abi::init::{Condition, Health, Member, Reply, Request, Restart, Strategy, What};
 use shell_language::{Align, Size, Table, nearest};
 use userland::{
     Error, Pid, ProcessState,
+    init::{Condition, Health, Restart, Strategy, What},
     introspect::{self, processes},
     process::{ProcessEntry, ProcessInfo},
 };
@@ -175,19 +175,6 @@ fn details(info: &ProcessInfo) -> String {
     out
 }
 
-/// What init supervises.
-async fn members(call: &Call) -> Result<Vec<Member>, Failure> {
-    let mut all: Vec<Member> = Vec::new();
-    loop {
-        let after = u16::try_from(all.len()).unwrap_or(u16::MAX);
-        match call.session.shell.init(&Request::List { after }).await? {
-            Reply::Members(page) if page.is_empty() => return Ok(all),
-            Reply::Members(page) => all.extend(page),
-            _ => return Err(Failure::new("init answers something else")),
-        }
-    }
-}
-
 pub async fn tree(mut call: Call) -> Done {
     call.nothing()?;
     let mut table = Table::new(&[
@@ -199,7 +186,8 @@ pub async fn tree(mut call: Call) -> Done {
         ("TIMES", Align::Right),
         ("LAST END", Align::Left),
     ]);
-    for member in members(&call).await? {
+    let init = call.session.shell.init().await?;
+    for member in init.members().await? {
         let indent = "  ".repeat(usize::from(member.depth));
         let (pid, health, restart) = match &member.what {
             What::Guest { pid, health, .. } => (
@@ -260,16 +248,12 @@ pub async fn tree(mut call: Call) -> Done {
 pub async fn start(mut call: Call) -> Done {
     let restarts = call.name == "restart";
     let [name] = call.exactly()?;
-    let member = name
-        .as_str()
-        .try_into()
-        .map_err(|_| Failure::new("the name is too long"))?;
-    let request = if restarts {
-        Request::Restart { member }
+    let init = call.session.shell.init().await?;
+    if restarts {
+        Ok(init.restart(&name).await?)
     } else {
-        Request::Start { member }
-    };
-    call.session.shell.have_init(&request).await
+        Ok(init.start(&name).await?)
+    }
 }
 
 pub async fn stop(mut call: Call) -> Done {
@@ -286,14 +270,8 @@ pub async fn stop(mut call: Call) -> Done {
         process.stop(Duration::from_secs(2))?;
         return Ok(());
     }
-    let member = name
-        .as_str()
-        .try_into()
-        .map_err(|_| Failure::new("the name is too long"))?;
-    call.session
-        .shell
-        .have_init(&Request::Stop { member })
-        .await
+    let init = call.session.shell.init().await?;
+    Ok(init.stop(&name).await?)
 }
 
 /// Whether it has not ended.

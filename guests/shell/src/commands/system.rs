@@ -7,7 +7,6 @@ use alloc::{
 };
 use core::{fmt::Write as _, time::Duration};
 
-use atoll_abi::init;
 use shell_language::{COMMANDS, SECTIONS, Size, command, nearest};
 use userland::introspect;
 
@@ -185,7 +184,8 @@ pub async fn clear(mut call: Call) -> Done {
 
 pub async fn shutdown(mut call: Call) -> Done {
     call.nothing()?;
-    call.session.shell.have_init(&init::Request::Shutdown).await
+    let init = call.session.shell.init().await?;
+    Ok(init.shutdown().await?)
 }
 
 pub async fn exit(mut call: Call) -> Done {
