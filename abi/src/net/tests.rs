@@ -40,6 +40,15 @@ fn the_longest_messages_fit() {
     fits::<Answer>(&Ok(Reply::Resolved(
         core::iter::repeat_n(V6, MAX_RESOLVED).collect(),
     )));
+    let rule = Rule {
+        client: core::iter::repeat_n('n', 32).collect(),
+        number: u16::MAX,
+        text: core::iter::repeat_n('t', 96).collect(),
+        is_withdrawn: true,
+    };
+    fits::<Answer>(&Ok(Reply::Rules(
+        core::iter::repeat_n(rule, MAX_RULES).collect(),
+    )));
     fits(&Request::Resolve {
         name: core::iter::repeat_n('n', MAX_NAME).collect(),
         family: Family::V6,

@@ -147,6 +147,9 @@ impl Fake {
             // Nobody answers.
             Request::Ping { .. } => core::future::pending().await,
             Request::Detach { .. } => Ok(Reply::Done),
+            Request::Rules { .. } | Request::Withdraw { .. } | Request::Restore { .. } => {
+                Err(Reason::NotAdministrator)
+            }
         }
     }
 
