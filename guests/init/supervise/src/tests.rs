@@ -426,7 +426,7 @@ proptest! {
         let mut asked = vec![false; nodes];
         let mut now = 1_000_000u64;
         let mut has_given_up = false;
-        let mut steps = |supervisor: &mut Supervisor, runs: &mut Vec<bool>, asked: &mut Vec<bool>, now: u64, most: usize, has_given_up: &mut bool| {
+        let steps = |supervisor: &mut Supervisor, runs: &mut Vec<bool>, asked: &mut Vec<bool>, now: u64, most: usize, has_given_up: &mut bool| {
             for _ in 0..most {
                 match supervisor.next(now) {
                     Some(Action::Start(id)) => {

@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+mod chaos;
 mod steward;
 
 use alloc::format;
@@ -49,6 +50,13 @@ async fn main(start: Start) -> Verdict {
         }
         Some("steward") => {
             let verdict = steward::run(&start).await;
+            if let Err(fault) = &verdict {
+                info!("FAILED {fault}");
+            }
+            verdict
+        }
+        Some("chaos") => {
+            let verdict = chaos::run(&start).await;
             if let Err(fault) = &verdict {
                 info!("FAILED {fault}");
             }
