@@ -13,7 +13,7 @@
 //! # Input
 //! What is typed goes to the client in the foreground, which asks for it ([`Request::Read`]) and waits. There are two
 //! modes: in [`Mode::Line`] the console guest echoes, lets the user correct with backspace, and hands out whole lines,
-//! their newline (0x0a) included; in [`Mode::Raw`] bytes go through as they come, without an echo. Two keys are the
+//! their newline (0x0a) included, and Ctrl-C, which gives a line up, as the byte 3 by itself; in [`Mode::Raw`] bytes go through as they come, without an echo. Two keys are the
 //! console guest's own in both: [`SWITCH`] goes on to the next client, and [`VIEW`] changes which lines of the
 //! log are shown.
 
@@ -69,7 +69,8 @@ pub enum Request {
         /// [`VERSION`].
         version: u32,
     },
-    /// Writes; answered with [`Reply::Done`] when the console guest has taken it.
+    /// Writes; answered with [`Reply::Done`] when all of it is at the device, or, in the background, waits for the end
+    /// of its line.
     Write {
         /// What: UTF-8 with the sequences of a VT100.
         bytes: Bytes,

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The console as it is, without names and times. Needs the grant `console`.
+//! The console.
+//!
+//! Where there is a console guest, a [`Terminal`] is a client's part of it: what it writes, what is typed for it. The
+//! two functions in here are for a guest with the grant `console`, which needs none: text as it is, and what was
+//! typed. Once a console guest has the serial line, what they write is shown line by line under the guest's name, and
+//! nothing is typed for them.
 //!
 //! ```no_run
 //! use userland::{Error, console};
@@ -9,9 +14,15 @@
 //! }
 //! ```
 
-use atoll_abi::{Error, MAX_TEXT};
+#[cfg(not(loom))]
+mod terminal;
 
-use crate::{sys::memory, text::pieces};
+#[cfg(not(loom))]
+pub use terminal::{Error, Mode, Reason, SWITCH, Status, Terminal, VIEW};
+
+use atoll_abi::MAX_TEXT;
+
+use crate::{Error as Refusal, sys::memory, text::pieces};
 
 /// Writes text.
 ///
@@ -24,8 +35,8 @@ use crate::{sys::memory, text::pieces};
 /// ```
 ///
 /// # Errors
-/// [`Error::NotGranted`] if the grant was taken away.
-pub fn write(text: &str) -> Result<(), Error> {
+/// [`NotGranted`](crate::Error::NotGranted) if the grant was taken away.
+pub fn write(text: &str) -> Result<(), Refusal> {
     pieces(text, MAX_TEXT as usize).try_for_each(|piece| memory::print(piece.as_bytes()))
 }
 
@@ -48,6 +59,6 @@ pub fn write(text: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// As [`write()`].
-pub fn read(buffer: &mut [u8]) -> Result<usize, Error> {
+pub fn read(buffer: &mut [u8]) -> Result<usize, Refusal> {
     memory::typed(buffer).map(|len| len as usize)
 }
