@@ -64,7 +64,7 @@ TEST_PROGRAMS := kernel-tests runaway native-tests
 # Guests, one a package of the same name: those of the system, which are beside the libraries in guests/, demos
 # and benchmarks. The last are for tests, and in no image but theirs.
 GUESTS := $(notdir $(patsubst %/src/main.rs,%,$(wildcard $(addsuffix /src/main.rs,guests/* guests/demos/* guests/bench/*))))
-TEST_GUESTS := across asker governed beside deployed deployer driver files hostile warden channels cycles dice library talker rpc
+TEST_GUESTS := across asker governed beside deployed deployer driver files hostile warden channels cycles dice library talker rpc load chaos
 # Packages that are built and tested on the host are Cargo.toml's default-members.
 
 AARCH64 := --target aarch64-unknown-none -Zbuild-std=core,alloc,compiler_builtins \

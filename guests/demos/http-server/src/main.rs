@@ -14,12 +14,12 @@ mod files;
 mod visitors;
 
 use alloc::{boxed::Box, rc::Rc};
-use core::{cell::OnceCell, error::Error, time::Duration};
+use core::{cell::OnceCell, convert::Infallible, error::Error, time::Duration};
 
 use userland::{
     future::{Either, select},
     health, info,
-    net::{Net, Reason, TcpListener},
+    net::{Error as NetError, Net, Reason, TcpListener},
     start::Start,
     task::{spawn, stopping},
     time::sleep,
@@ -36,7 +36,7 @@ const BACKLOG: u16 = 64;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long it waits before it asks for files again.
-const RETRY: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_secs(1);
 
 #[userland::entrypoint]
 async fn main(start: Start) -> Result<(), Box<dyn Error>> {
@@ -49,14 +49,32 @@ async fn main(start: Start) -> Result<(), Box<dyn Error>> {
 
 async fn run(start: &Start) -> Result<(), Box<dyn Error>> {
     let port: u16 = start.value("port").unwrap_or("80").parse()?;
-    let net = Net::open("net").await?;
-    let mut listener = TcpListener::bind_with_backlog(&net, port, BACKLOG).await?;
-    info!("serving at {}", listener.local());
-    spawn(tell_addresses(net.clone()));
     let visitors = Rc::new(Visitors::new());
     // The site is there while the disk is looked at, and without one, too.
     let disk = Rc::new(OnceCell::new());
     spawn(open_files(disk.clone()));
+    loop {
+        match serve(port, &visitors, &disk).await {
+            // The net guest has ended: one that is started again knows nothing of this one.
+            Err(error @ (NetError::Gone | NetError::Call(_) | NetError::Connect(_))) => {
+                warn!("{error}: listens again when it is there");
+                sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Serves for as long as the net guest is there.
+async fn serve(
+    port: u16,
+    visitors: &Rc<Visitors>,
+    disk: &Rc<OnceCell<Files>>,
+) -> Result<Infallible, NetError> {
+    let net = Net::open("net").await?;
+    let mut listener = TcpListener::bind_with_backlog(&net, port, BACKLOG).await?;
+    info!("serving at {}", listener.local());
+    spawn(tell_addresses(net.clone()));
     loop {
         match listener.accept().await {
             Ok(stream) => {
@@ -67,12 +85,12 @@ async fn run(start: &Start) -> Result<(), Box<dyn Error>> {
                     drop(visit);
                 });
             }
-            // The net guest is busy, or is about to be there again.
-            Err(userland::net::Error::Net(reason)) if reason != Reason::Closed => {
+            // The net guest is busy.
+            Err(NetError::Net(reason)) if reason != Reason::Closed => {
                 warn!("cannot accept: {reason}");
                 sleep(PAUSE).await;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
 }
