@@ -75,9 +75,12 @@ async fn serve(
     let mut listener = TcpListener::bind_with_backlog(&net, port, BACKLOG).await?;
     info!("serving at {}", listener.local());
     spawn(tell_addresses(net.clone()));
+    // What was last in the way: said once.
+    let mut told = None;
     loop {
         match listener.accept().await {
             Ok(stream) => {
+                told = None;
                 let (visitors, disk) = (visitors.clone(), disk.clone());
                 spawn(async move {
                     let visit = visitors.enter(stream.peer_addr());
@@ -85,9 +88,11 @@ async fn serve(
                     drop(visit);
                 });
             }
-            // The net guest is busy.
+            // The net guest is busy, or somebody has withdrawn the rule that allows it.
             Err(NetError::Net(reason)) if reason != Reason::Closed => {
-                warn!("cannot accept: {reason}");
+                if told.replace(reason) != Some(reason) {
+                    warn!("cannot accept: {reason}");
+                }
                 sleep(PAUSE).await;
             }
             Err(error) => return Err(error),
