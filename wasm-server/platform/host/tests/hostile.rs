@@ -8,7 +8,7 @@ mod system;
 use system::{Guest, System};
 use wasm_server_core::Outcome;
 
-const GROUPS: [&str; 13] = [
+const GROUPS: [&str; 15] = [
     "processes",
     "shared_memory",
     "wake",
