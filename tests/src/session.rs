@@ -61,6 +61,10 @@ impl<'a> User<'a> {
     #[track_caller]
     pub fn new(seat: Seat<'a>) -> Self {
         let mut user = Self { seat, read: 0 };
+        if let Seat::Tcp(_) = &user.seat {
+            // A terminal with 500 columns (RFC 1073): each line is in one row, whole.
+            user.types(&[255, 250, 31, 1, 244, 0, 50, 255, 240]);
+        }
         user.until("the first prompt", |text| {
             text.find(PROMPT).map(|at| at + PROMPT.len())
         });
