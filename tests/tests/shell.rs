@@ -97,12 +97,12 @@ fn a_user_behind_a_connection() {
     lines(&mut user);
     files(&mut user);
     text(&mut user);
+    over_tcp(&machine);
     network(&mut user, &machine);
     rules(&mut user, &machine);
     supervision(&mut user, &machine);
     children(&mut user);
     deployment(&mut user, &machine);
-    over_tcp(&machine);
     user.expect("ps shell", &["may call processes"]);
     assert!(!machine.text().contains("panicked"), "{}", machine.text());
     user.expect("echo kept > /kept", &[]);
@@ -391,7 +391,10 @@ fn children(user: &mut User<'_>) {
     user.expect("run nothing", &["nothing: "]);
     user.expect("run -g wombat asker", &["`wombat` is no group"]);
     user.expect("run asker", &["asker: the module was refused"]);
-    user.expect("run -g log,wake,time,shared_memory,singletons asker", &["no number"]);
+    user.expect(
+        "run -g log,wake,time,shared_memory,singletons asker",
+        &["no number"],
+    );
 }
 
 /// A service is replaced while it is asked, and comes back when the next version fails.
@@ -450,12 +453,6 @@ fn over_tcp(machine: &Machine) {
     assert!(!other.run("history").contains("cd /dir"));
     one.expect("cat copy | grep another", &["another line"]);
     one.expect("ps | grep shell", &["shell"]);
-    let more: Vec<_> = (0..1)
-        .map(|_| User::new(Seat::Tcp(Connection::new(port))))
-        .collect();
-    let mut refused = User::new_connection(port);
-    refused.sees("too many sessions");
-    drop(more);
     one.types(b"exit\r");
     one.sees("bye");
 }
