@@ -71,6 +71,11 @@ impl<'a> User<'a> {
         user
     }
 
+    /// Sits down wherever it is.
+    pub const fn here(seat: Seat<'a>) -> Self {
+        Self { seat, read: 0 }
+    }
+
     /// Somebody behind a connection with something else than a shell.
     #[track_caller]
     pub fn new_connection(port: u16) -> User<'static> {

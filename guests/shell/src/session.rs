@@ -29,7 +29,7 @@ const WIDTH: usize = 80;
 /// Rows likewise.
 const HEIGHT: u16 = 24;
 /// What is said first.
-const GREETING: &str = "Atoll. Try: help, ps, top, caps, ls -l, log info\n";
+const GREETING: &str = "Atoll. Try: help, ps, top, caps http, ls -l /files, start ping, shutdown\n";
 
 /// See the module.
 pub struct Session {
