@@ -3,11 +3,16 @@
 //! is ended in the midst of them.
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use system_tests::build::{Build, Kernel};
 use system_tests::console::{Entry, Level, entries};
-use system_tests::machine::{Config, Machine, SECONDS};
+use system_tests::machine::{Config, Machine};
 use system_tests::scratch::Scratch;
 use system_tests::spec::SpecText;
+
+/// How long to wait for what must come, in seconds: each test takes some.
+const SECONDS: u64 = 180;
 
 /// The keys that are the console guest's own.
 const SWITCH: &[u8] = b"\x1d";
@@ -42,7 +47,7 @@ fn with(guests: &[&str]) -> SpecText {
 /// Waits until this is on the screen, be it in a line that is not finished.
 #[track_caller]
 fn see(machine: &Machine, what: &str) {
-    let found = machine.wait(what, std::time::Duration::from_secs(SECONDS), |text| {
+    let found = machine.wait(what, Duration::from_secs(SECONDS), |text| {
         text.contains(what).then_some(())
     });
     if let Err(error) = found {
@@ -121,9 +126,10 @@ fn lines_are_shown_by_their_level() {
     machine.expect("levels: in two lines", SECONDS);
     machine.expect("*levels: debug: exited with code 0", SECONDS);
     let text = machine.text();
-    let said: Vec<_> = entries(&text)
+    let shown = screen(&text).join("\n");
+    let said: Vec<_> = entries(&shown)
         .filter(|entry| entry.guest == "levels")
-        .map(|entry| (entry.level, entry.text.to_owned()))
+        .map(|entry| (entry.level, entry.text))
         .collect();
     let wanted = [
         (Level::Error, "this is an error"),
@@ -131,15 +137,11 @@ fn lines_are_shown_by_their_level() {
         (Level::Warning, "this is a warning"),
         (
             Level::Info,
-            "this is news, \u{fffd}[2J\u{fffd} and steers nothing",
+            "this is news, \u{fffd}[2J\u{fffd}and steers nothing",
         ),
         (Level::Debug, "this is a detail"),
         (Level::Debug, "exited with code 0"),
     ];
-    let said: Vec<_> = said
-        .iter()
-        .map(|(level, text)| (*level, text.as_str()))
-        .collect();
     assert_eq!(said, wanted, "{text}");
     machine.expect("levels: text as \u{fffd}[31mit is", SECONDS);
     // The key.
@@ -172,6 +174,30 @@ fn numbers(text: &str, guest: &str) -> Vec<u32> {
             (entry.guest == guest && whole).then_some(number)
         })
         .collect()
+}
+
+/// The numbered lines of the writer, as they came.
+fn written(text: &str) -> Vec<u32> {
+    screen(text)
+        .iter()
+        .filter_map(|line| {
+            let number = line.strip_prefix("writer: written ")?.split(' ').next()?;
+            number.parse().ok()
+        })
+        .collect()
+}
+
+/// Those that no later one stood before, without those that were shown again.
+fn first_times(numbers: &[u32]) -> Vec<u32> {
+    let mut last = 0;
+    let mut new = Vec::new();
+    for number in numbers {
+        if *number > last {
+            last = *number;
+            new.push(last);
+        }
+    }
+    new
 }
 
 /// Every line with the name of a flood in it is one of its lines, and nothing else; but for `cut` that end too
@@ -219,17 +245,7 @@ fn no_line_is_lost_or_torn_while_four_guests_flood() {
         assert_eq!(numbers(&text, flood), all, "{flood}");
     }
     none_is_torn(&text, 0);
-    let written: Vec<u32> = screen(&text)
-        .iter()
-        .filter_map(|line| {
-            line.strip_prefix("writer: written ")?
-                .split(' ')
-                .next()?
-                .parse()
-                .ok()
-        })
-        .collect();
-    assert_eq!(written, (1..=200_u32).collect::<Vec<_>>());
+    assert_eq!(written(&text), (1..=200).collect::<Vec<_>>());
     assert!(!text.contains("lines of the log were lost"), "{text}");
     drop(reader);
 }
@@ -246,7 +262,7 @@ fn it_is_ended_again_and_again_and_every_line_is_there() {
     // In the midst of things: keys may be lost, clients are not.
     for _ in 0..20 {
         machine.type_keys(b"x");
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
     }
     machine.expect("*keeper: leaves the console guest alone", SECONDS);
     for flood in FLOODS {
@@ -261,8 +277,7 @@ fn it_is_ended_again_and_again_and_every_line_is_there() {
     let text = machine.text();
     for flood in FLOODS {
         let seen = numbers(&text, flood);
-        let mut once = seen.clone();
-        once.dedup();
+        let once = first_times(&seen);
         assert_eq!(once, (1..=LINES).collect::<Vec<_>>(), "{flood}");
         // What was on its way when it ended is shown again.
         assert!(
@@ -273,49 +288,37 @@ fn it_is_ended_again_and_again_and_every_line_is_there() {
     }
     // One at each end; each time the next line begins a new one.
     none_is_torn(&text, ENDS);
-    let mut written: Vec<u32> = screen(&text)
-        .iter()
-        .filter_map(|line| {
-            line.strip_prefix("writer: written ")?
-                .split(' ')
-                .next()?
-                .parse()
-                .ok()
-        })
-        .collect();
-    written.dedup();
+    let written = first_times(&written(&text));
     assert_eq!(written, (1..=300).collect::<Vec<_>>());
 }
 
+/// What is said at the end of each life of the console guest.
+const ENDED: &str = "has ended the console guest";
+
 #[test]
 fn who_was_in_the_foreground_is_again() {
-    // Two lives of the console guest, the first of them long enough to type something.
+    // Lives of the console guest, each long enough to type something.
     let spec = with(&["one", "two"]).replace("keeper=0", "keeper=1000");
     let machine = boot(&spec);
     see(&machine, "two: is `two` for the console");
-    let mut switched = false;
-    for _ in 0..200 {
+    // A key is lost that a life has taken and does not outlive.
+    let switched = (0..20).any(|_| {
         machine.type_keys(SWITCH);
-        std::thread::sleep(std::time::Duration::from_millis(40));
-        if machine.text().contains("-- two --") {
-            switched = true;
-            break;
-        }
-    }
+        let shown = machine.wait("the switch", Duration::from_secs(2), |text| {
+            text.contains("-- two --").then_some(())
+        });
+        shown.is_ok()
+    });
     assert!(switched, "the key was never taken");
-    let ends = machine
-        .text()
-        .matches("has ended the console guest")
-        .count();
-    machine
-        .wait(
-            "three more lives",
-            std::time::Duration::from_secs(SECONDS),
-            |text| (text.matches("has ended the console guest").count() > ends + 3).then_some(()),
-        )
-        .expect("more lives");
-    let text = machine.text();
-    let later = text.rsplit("-- two --").next().unwrap_or_default();
+    // Three lives later, and in the next one, nobody has typed anything.
+    let ends = |text: &str| text.matches(ENDED).count();
+    let lives = ends(&machine.text()) + 3;
+    let later = machine.wait("two's prompt", Duration::from_secs(SECONDS), |text| {
+        let (at, _) = text.match_indices(ENDED).nth(lives - 1)?;
+        let later = &text[at..];
+        (ends(later) > 2).then(|| later.to_owned())
+    });
+    let later = later.expect("more lives");
     assert!(
         later.contains("two> ") && !later.contains("one> "),
         "{later}"
@@ -327,8 +330,8 @@ fn the_server_prints_for_a_printer_that_does_not() {
     let spec = with(&["flood[4]", "reader"])
         .replace("flood=0", "flood=200")
         .replace("args: [\"reader\"]", "args: [\"hung\"]")
-        .without_lines("keeper ")
-        .without_lines("ut_keeper ");
+        // Nobody starts the console guest.
+        .replace("prio: 160, args", "start: demand, prio: 160, args");
     let machine = boot(&spec);
     machine.expect(
         "*reader: error: it has printed nothing for 3 s: the server prints again",

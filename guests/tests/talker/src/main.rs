@@ -155,7 +155,7 @@ async fn hung() -> Result<()> {
     let printer = Printer::new()?;
     info!("prints from {} on", printer.begin() + 1);
     info!("prints nothing");
-    sleep(Duration::from_secs(10)).await;
+    sleep(Duration::from_secs(5)).await;
     info!("acknowledges: {:?}", printer.acknowledge(u64::MAX).err());
     Ok(())
 }
