@@ -191,7 +191,8 @@ impl Editor {
     }
 
     fn insert(&mut self, char: char, out: &mut String) -> Step {
-        let fits = self.used() + width_of(char) < self.width;
+        // As far as `draw` lets the cursor go: behind it there is room for a `^C`.
+        let fits = self.used() + width_of(char) + 2 < self.width;
         if self.line.insert(char) {
             if self.line.is_at_end() && fits {
                 out.push(char);

@@ -245,6 +245,16 @@ fn a_long_line_is_shown_around_the_cursor() {
 }
 
 #[test]
+fn an_interrupt_is_shown_at_any_column() {
+    for len in 0..40 {
+        let mut user = User::new(20);
+        user.types(&vec![b'x'; len], &[]);
+        user.types(b"\x03", &[]);
+        assert!(user.screen.above.last().unwrap().ends_with("^C"), "{len}");
+    }
+}
+
+#[test]
 fn a_line_has_an_end() {
     let mut user = User::new(80);
     user.types(&[b'x'; MAX_LINE + 10], &[]);
