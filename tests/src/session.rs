@@ -24,7 +24,15 @@ pub enum Seat<'a> {
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    text: Arc<Mutex<String>>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+/// What came from a connection.
+#[derive(Debug, Default)]
+struct Heard {
+    text: String,
+    /// Nothing more comes.
+    over: bool,
 }
 
 impl Connection {
@@ -35,17 +43,18 @@ impl Connection {
     #[track_caller]
     pub fn new(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("somebody who listens");
-        let text = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::new(Mutex::new(Heard::default()));
         let mut reader = stream.try_clone().expect("a second handle");
-        let read = text.clone();
+        let hears = heard.clone();
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(len @ 1..) = reader.read(&mut bytes) {
                 let more = String::from_utf8_lossy(&bytes[..len]).replace('\r', "");
-                read.lock().expect("no panic").push_str(&more);
+                hears.lock().expect("no panic").text.push_str(&more);
             }
+            hears.lock().expect("no panic").over = true;
         });
-        Self { stream, text }
+        Self { stream, heard }
     }
 }
 
@@ -89,7 +98,7 @@ impl<'a> User<'a> {
     pub fn text(&self) -> String {
         match &self.seat {
             Seat::Serial(machine) => machine.text(),
-            Seat::Tcp(connection) => connection.text.lock().expect("no panic").clone(),
+            Seat::Tcp(connection) => connection.heard.lock().expect("no panic").text.clone(),
         }
     }
 
@@ -123,10 +132,12 @@ impl<'a> User<'a> {
             Seat::Tcp(connection) => {
                 let deadline = Instant::now() + LIMIT;
                 loop {
-                    let found = find(&connection.text.lock().expect("no panic"));
-                    if found.is_some() || Instant::now() > deadline {
+                    let heard = connection.heard.lock().expect("no panic");
+                    let found = find(&heard.text);
+                    if found.is_some() || heard.over || Instant::now() > deadline {
                         break found;
                     }
+                    drop(heard);
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }

@@ -453,6 +453,11 @@ fn over_tcp(machine: &Machine) {
     assert!(!other.run("history").contains("cd /dir"));
     one.expect("cat copy | grep another", &["another line"]);
     one.expect("ps | grep shell", &["shell"]);
+    // Four at a time, and one is `user`'s.
+    let fourth = User::new(Seat::Tcp(Connection::new(port)));
+    let mut refused = User::new_connection(port);
+    refused.sees("too many sessions: try again later");
+    drop(fourth);
     one.types(b"exit\r");
     one.sees("bye");
 }

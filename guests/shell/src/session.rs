@@ -165,6 +165,7 @@ impl Session {
         }
         self.jobs.end();
         self.say("bye\n").await;
+        self.output.finish().await;
     }
 
     /// Does what a line says.

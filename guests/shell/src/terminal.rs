@@ -16,8 +16,8 @@ use userland::{
     rpc::{Client, Options},
     shm::Region,
     start::Start,
-    task::spawn,
-    time::sleep,
+    task::{JoinHandle, spawn},
+    time::{sleep, timeout},
     warn,
 };
 
@@ -26,6 +26,8 @@ use crate::failure::{Done, Failure};
 /// How long to wait for the console guest, and how long before it is asked again.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long a connection that is left has to take what was shown last.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The console guest, as this client of it knows it.
 pub struct Console {
@@ -172,6 +174,13 @@ impl Output {
         }
     }
 
+    /// Nothing more is shown: waits some time for what is on its way.
+    pub async fn finish(&self) {
+        if let Self::Tcp(outbox) = self {
+            outbox.finish().await;
+        }
+    }
+
     /// The console, if it is there.
     pub fn console(&self) -> Option<&Console> {
         match self {
@@ -208,6 +217,10 @@ pub struct Outbox {
     bytes: RefCell<Vec<u8>>,
     sender: RefCell<Option<Waker>>,
     writers: RefCell<Vec<Waker>>,
+    /// Bytes were taken from here that the connection has not taken yet.
+    sending: Cell<bool>,
+    /// What sends.
+    task: Cell<Option<JoinHandle<()>>>,
     /// The connection is gone.
     broken: Cell<bool>,
 }
@@ -221,9 +234,12 @@ impl Outbox {
             bytes: RefCell::default(),
             sender: RefCell::default(),
             writers: RefCell::default(),
+            sending: Cell::new(false),
+            task: Cell::default(),
             broken: Cell::new(false),
         });
-        spawn(Self::send(Rc::downgrade(&outbox), write));
+        let task = spawn(Self::send(Rc::downgrade(&outbox), write));
+        outbox.task.set(Some(task));
         outbox
     }
 
@@ -238,6 +254,7 @@ impl Outbox {
                         *outbox.sender.borrow_mut() = Some(cx.waker().clone());
                         return Poll::Pending;
                     }
+                    outbox.sending.set(true);
                     Poll::Ready(bytes)
                 }
             })
@@ -249,6 +266,7 @@ impl Outbox {
             let Some(outbox) = outbox.upgrade() else {
                 break;
             };
+            outbox.sending.set(false);
             outbox.broken.set(sent.is_err());
             let waiting = core::mem::take(&mut *outbox.writers.borrow_mut());
             waiting.into_iter().for_each(Waker::wake);
@@ -257,6 +275,23 @@ impl Outbox {
             }
         }
         write.shutdown();
+    }
+
+    /// Waits until all is sent. Of somebody who does not take it the connection ends.
+    async fn finish(&self) {
+        let sent = poll_fn(|cx| {
+            let is_sent = self.bytes.borrow().is_empty() && !self.sending.get();
+            if is_sent || self.broken.get() {
+                return Poll::Ready(());
+            }
+            self.writers.borrow_mut().push(cx.waker().clone());
+            Poll::Pending
+        });
+        if timeout(FAREWELL, sent).await.is_err()
+            && let Some(task) = self.task.take()
+        {
+            task.cancel();
+        }
     }
 
     /// Adds bytes, when there is room.
