@@ -103,11 +103,11 @@ fn a_user_behind_a_connection() {
     supervision(&mut user, &machine);
     children(&mut user);
     deployment(&mut user, &machine);
-    user.expect("ps shell", &["may call processes"]);
+    user.expect("ps shell", &["may call    processes"]);
     assert!(!machine.text().contains("panicked"), "{}", machine.text());
     user.expect("echo kept > /kept", &[]);
     user.types(b"shutdown\r");
-    let (status, _) = machine.expect_end(900);
+    let (status, _) = machine.expect_end(120);
     assert!(status.success(), "{status}");
     replay_journal(&system.disk);
     check_file_system(&system.disk);
