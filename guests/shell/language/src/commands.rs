@@ -98,7 +98,7 @@ pub fn reference() -> String {
         let _ = write!(out, "### {}\n\n", section.heading());
         for command in COMMANDS.iter().filter(|c| c.section == section) {
             let space = if command.usage.is_empty() { "" } else { " " };
-            let _ = write!(out, "`{}{space}{}`\n", command.name, command.usage);
+            let _ = writeln!(out, "`{}{space}{}`", command.name, command.usage);
             let _ = write!(out, ":   {}.", command.brief);
             if !command.details.is_empty() {
                 let _ = write!(out, " {}", command.details);
