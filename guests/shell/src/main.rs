@@ -48,6 +48,7 @@ use shell::Shell;
 use shell_line::GREETING;
 use terminal::Terminal;
 use userland::{
+    future::{Either, select},
     info,
     net::{TcpListener, TcpStream},
     start::Start,
@@ -83,10 +84,16 @@ async fn main(start: Start) -> Result<(), Failure> {
         stopping().await;
         return Ok(());
     };
-    loop {
-        let terminal = Terminal::console(&shell.start, &console).await?;
-        let session = Session::new(&shell, terminal.output());
-        session.run(terminal).await;
+    let sessions = async {
+        loop {
+            let terminal = Terminal::console(&shell.start, &console).await?;
+            let session = Session::new(&shell, terminal.output());
+            session.run(terminal).await;
+        }
+    };
+    match select(sessions, stopping()).await {
+        Either::First(end) => end,
+        Either::Second(()) => Ok(()),
     }
 }
 

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! One user at one terminal.
 
-use alloc::{
-    collections::BTreeMap,
-    format,
-    rc::Rc,
-    string::{String, ToString as _},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, format, rc::Rc, string::String, vec::Vec};
 use core::cell::{Cell, RefCell};
 
 use shell_language::parse;
@@ -201,9 +195,9 @@ impl Session {
                 Step::Complete { before, again } => {
                     let (typed, candidates) = complete(self, &before).await;
                     let mut out = String::new();
-                    let mut editor = self.editor.borrow_mut();
-                    editor.complete(typed, &candidates, again, &mut out);
-                    drop(editor);
+                    self.editor
+                        .borrow_mut()
+                        .complete(typed, &candidates, again, &mut out);
                     self.raw(&out).await;
                 }
             }
