@@ -43,7 +43,9 @@ fn disk(scratch: &Scratch) -> std::path::PathBuf {
 fn who_works_goes_on_whoever_is_killed() {
     let scratch = Scratch::new();
     let image = scratch.path("survivors.elf");
-    Build::from_env().image(Kernel::Release, &spec::test_path("survivors.cdl"), &image);
+    let guests = ["init", "net", "fs", "http-server", "load", "chaos"];
+    let build = Build::from_env().with_archive_of(&scratch, &guests);
+    build.image(Kernel::Release, &spec::test_path("survivors.cdl"), &image);
     let disk = disk(&scratch);
     let config = Config {
         devices: Devices {
