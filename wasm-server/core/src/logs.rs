@@ -13,7 +13,10 @@ use atoll_abi::{
     message::{LogEntries, LogEntry, Name},
 };
 use heapless::Vec;
-use wasm_state::log::{Entry, Head, Log};
+use wasm_state::{
+    alarm::Alarm,
+    log::{Entry, Head, Log},
+};
 
 use crate::{
     Guest,
@@ -38,6 +41,8 @@ pub(crate) struct Logs {
     printer: Option<Pid>,
     /// An alarm is set, at which this printer must have printed more than up to this number.
     due: Option<(Pid, u64)>,
+    /// That alarm.
+    alarm: Option<Alarm>,
     /// Who is told of new entries.
     watchers: Vec<Watching, MAX_WATCHERS>,
 }
@@ -58,6 +63,7 @@ impl Logs {
             log: Log::new(LOG_BYTES),
             printer: None,
             due: None,
+            alarm: None,
             watchers: Vec::new(),
         }
     }
@@ -70,12 +76,16 @@ impl Logs {
         self.log.printed() < self.log.last()
     }
 
-    fn end_printing<P: Platform>(&mut self, pid: Pid, platform: &P) {
-        if self.is_printer(pid) {
-            self.printer = None;
-            platform.console_again();
-            self.print_waiting(platform);
+    /// Answers the alarm that nobody needs then.
+    fn end_printing<P: Platform>(&mut self, pid: Pid, platform: &P) -> Option<Alarm> {
+        if !self.is_printer(pid) {
+            return None;
         }
+        self.printer = None;
+        platform.console_again();
+        self.print_waiting(platform);
+        self.due = None;
+        self.alarm.take()
     }
 
     /// Prints all that is not printed.
@@ -161,12 +171,29 @@ impl<P: Platform> Server<P> {
     fn watch_printer(&self) {
         let at = self.platform.now().saturating_add(PRINTER_PATIENCE);
         // There is room: it was reserved.
-        let _ = self.set_alarm(at, Due::Printer);
+        let Ok(alarm) = self.set_alarm(at, Due::Printer) else {
+            return;
+        };
+        let mut logs = self.logs.lock();
+        // The printer may have ended meanwhile.
+        let unneeded = match logs.due {
+            Some(_) => logs.alarm.replace(alarm),
+            None => Some(alarm),
+        };
+        drop(logs);
+        self.forget_alarm(unneeded);
+    }
+
+    fn forget_alarm(&self, alarm: Option<Alarm>) {
+        if let Some(alarm) = alarm {
+            self.alarms.cancel(alarm);
+        }
     }
 
     /// The printer's time is up, if it has printed nothing since.
     pub(crate) fn check_printer(&self) {
         let mut logs = self.logs.lock();
+        logs.alarm = None;
         let hung = logs
             .due
             .take()
@@ -188,14 +215,17 @@ impl<P: Platform> Server<P> {
 
     /// This process is the printer no longer, if it was.
     fn end_printing(&self, pid: Pid) {
-        self.logs.lock().end_printing(pid, &self.platform);
+        let unneeded = self.logs.lock().end_printing(pid, &self.platform);
+        self.forget_alarm(unneeded);
     }
 
     /// This process has nothing to do with the log any more.
     pub(crate) fn leave_log(&self, pid: Pid) {
         let mut logs = self.logs.lock();
         logs.watchers.retain(|watching| watching.watcher.pid != pid);
-        logs.end_printing(pid, &self.platform);
+        let unneeded = logs.end_printing(pid, &self.platform);
+        drop(logs);
+        self.forget_alarm(unneeded);
     }
 
     /// What was typed at the console, unless the printer has it.

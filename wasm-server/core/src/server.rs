@@ -142,8 +142,8 @@ impl<P: Platform> Server<P> {
         let random = random.fork();
         let program = platform.program();
         let alarms = Alarms::new(Lock::<P, _>::new(Queue::new()));
-        // For the printer of the log.
-        let reserved = alarms.reserve(1);
+        // For the printer of the log, and the one before it.
+        let reserved = alarms.reserve(2);
         reserved.map_err(|_| format!("{}: the server's heap is full", spec.file))?;
         Ok(Arc::new(Self {
             platform,
