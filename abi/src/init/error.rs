@@ -26,10 +26,10 @@ service_errors! {
     BadToken = 9, "the token is none, or allows too little";
     /// The guest can have no more capabilities.
     TooMany = 10, "the guest can have no more capabilities";
-    /// The supervisor is ending the system.
-    ShuttingDown = 11, "the system is shutting down";
+    /// The supervisor is ending all its members.
+    ShuttingDown = 11, "the supervisor is ending all its members";
     /// The spec does not give the supervisor the power switch.
-    NoPowerSwitch = 12, "the spec does not give the supervisor the power switch";
+    NoPowerSwitch = 12, "this supervisor may not switch the machine off: ask the one at the top";
     /// The client speaks another version, or has not said which.
     OtherVersion = 13, "the supervisor speaks another version of the protocol";
     /// The supervisor lacks a right on the guest: its slot for the guest says which it has.

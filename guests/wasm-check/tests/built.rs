@@ -21,6 +21,27 @@ const GUESTS: &[(&str, &[Group])] = &[
         ],
     ),
     (
+        "init",
+        &[
+            Group::Processes,
+            Group::SharedMemory,
+            Group::Wake,
+            Group::Time,
+            Group::Log,
+            Group::Power,
+        ],
+    ),
+    (
+        "supervisor",
+        &[
+            Group::Processes,
+            Group::SharedMemory,
+            Group::Wake,
+            Group::Time,
+            Group::Log,
+        ],
+    ),
+    (
         "net",
         &[
             Group::Devices,

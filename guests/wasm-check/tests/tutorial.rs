@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The code in the tutorial is that of the guests that are built: a block whose first line is
-//! ` ```rust file=PATH ` is the file, or lines of it, word for word.
+//! ` ```LANGUAGE file=PATH ` is the file, or lines of it, word for word.
 #![forbid(unsafe_code)]
 
 use std::{fs, path::PathBuf};
@@ -10,6 +10,7 @@ const PAGES: &[&str] = &[
     "docs/channels.md",
     "docs/demos.md",
     "docs/guests.md",
+    "docs/supervision.md",
     "docs/tutorial.md",
 ];
 

@@ -15,4 +15,4 @@ mod state;
 mod tests;
 
 pub use policy::{Door, GuestPolicy, Kind, Node, Policy, PolicyError};
-pub use state::{Action, End, Member, Refusal, Supervisor};
+pub use state::{Action, End, Failure, Member, Refusal, Supervisor};

@@ -7,6 +7,7 @@
 //! SLOT=see|control
 //! ```
 //!
+//! With `;` between them, several are in one argument.
 //! The group `all` is there without being declared; it may be, to say how it is restarted. Times are `500ms` or `2s`.
 
 use alloc::{
@@ -126,7 +127,8 @@ impl Policy {
     pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, PolicyError> {
         let mut said: Vec<Said<'a>> = Vec::new();
         let mut doors: Vec<Door> = Vec::new();
-        for argument in arguments {
+        for argument in arguments.into_iter().flat_map(|all| all.split(';')) {
+            let argument = argument.trim();
             let mut words = argument.split_whitespace();
             match words.next() {
                 None => return wrong(argument, "it says nothing"),
@@ -341,6 +343,23 @@ fn door(argument: &str, word: &str, next: Option<&str>) -> Result<Door, PolicyEr
     })
 }
 
+/// Some of those of whom each needs another one, in the order in which they need each other.
+fn circle(all: &[usize], needs: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+    let mut path: Vec<usize> = all.first().copied().into_iter().collect();
+    while let Some(&last) = path.last() {
+        let next = all
+            .iter()
+            .find(|other| **other != last && needs(last, **other));
+        let Some(&next) = next else { break };
+        if let Some(start) = path.iter().position(|id| *id == next) {
+            path.drain(..start);
+            break;
+        }
+        path.push(next);
+    }
+    path
+}
+
 /// Puts the members into the order of their start, with their places for their names.
 fn arrange(said: Vec<Said<'_>>) -> Result<Vec<Node>, PolicyError> {
     let find = |name: &str| said.iter().position(|one| one.node.name == name);
@@ -410,11 +429,12 @@ fn arrange(said: Vec<Said<'_>>) -> Result<Vec<Node>, PolicyError> {
                     .all(|&other| child == other || !needs(child, other))
             });
             let Some(free) = free else {
-                let first = children.first().map_or("", |&id| said[id].argument);
-                return wrong(
-                    first,
-                    "it, and what it is to run after, wait for each other",
-                );
+                let circle = circle(&children, needs);
+                let first = circle.first().map_or("", |&id| said[id].argument);
+                let names = circle.iter().map(|&id| format!("`{}`", said[id].node.name));
+                let names: Vec<String> = names.collect();
+                let why = format!("{} wait for each other", names.join(", "));
+                return wrong(first, &why);
             };
             sorted.push(children.remove(free));
         }

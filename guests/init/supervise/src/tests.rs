@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The supervisor against members that fail whenever they like.
 
-use alloc::{format, string::ToString, vec, vec::Vec};
+mod anything;
+mod arguments;
 
-use atoll_abi::init::{Condition, Restart, Strategy};
-use proptest::prelude::*;
+use alloc::{format, vec::Vec};
 
-use crate::{Action, End, Kind, Policy, Supervisor};
+use atoll_abi::init::Condition;
+
+use crate::{Action, End, Failure, Policy, Supervisor};
+
+fn policy(arguments: &[&str]) -> Policy {
+    Policy::parse(arguments.iter().copied()).unwrap_or_else(|error| panic!("{error}"))
+}
 
 fn supervisor(arguments: &[&str]) -> Supervisor {
-    Supervisor::new(
-        Policy::parse(arguments.iter().copied()).unwrap_or_else(|error| panic!("{error}")),
-    )
+    Supervisor::new(policy(arguments))
 }
 
 /// Members that do what they are told, and what they did.
@@ -23,17 +27,23 @@ struct World {
     ending: Vec<usize>,
     has_given_up: bool,
     is_off: bool,
+    has_left: bool,
 }
 
 impl World {
     fn new(arguments: &[&str]) -> Self {
+        Self::of(supervisor(arguments))
+    }
+
+    fn of(supervisor: Supervisor) -> Self {
         let mut world = Self {
-            supervisor: supervisor(arguments),
+            supervisor,
             now: 1_000_000,
             log: Vec::new(),
             ending: Vec::new(),
             has_given_up: false,
             is_off: false,
+            has_left: false,
         };
         world.settle();
         world
@@ -70,6 +80,7 @@ impl World {
                         return;
                     }
                     Action::SwitchOff => self.is_off = true,
+                    Action::Leave => self.has_left = true,
                 }
             }
             match self.ending.pop() {
@@ -103,113 +114,6 @@ impl World {
 
     fn condition(&self, name: &str) -> Condition {
         self.supervisor.condition(self.id(name))
-    }
-}
-
-#[test]
-fn arguments_say_what_is_meant() {
-    let policy = Policy::parse([
-        "group apps rest_for_one 3/500ms transient in base",
-        "http temporary in apps after net,base health=2s stop=500ms",
-        "group base one_for_all",
-        "net,fs transient",
-        "idle manual",
-        "shell=control",
-        "top=see",
-    ]);
-    let error = "it is to run after a group that it is in";
-    assert!(policy.unwrap_err().to_string().contains(error));
-    let policy = Policy::parse([
-        "group apps rest_for_one 3/500ms transient",
-        "http temporary in apps after net,base health=2s stop=500ms",
-        "group base one_for_all",
-        "net,fs transient in base",
-        "idle manual",
-        "shell=control",
-        "top=see",
-    ])
-    .unwrap();
-    let names: Vec<_> = policy
-        .nodes
-        .iter()
-        .map(|node| (&*node.name, node.depth))
-        .collect();
-    assert_eq!(
-        names,
-        [
-            ("all", 0),
-            ("base", 0),
-            ("net", 1),
-            ("fs", 1),
-            ("apps", 0),
-            ("http", 1),
-            ("idle", 0)
-        ]
-    );
-    let apps = &policy.nodes[4];
-    assert_eq!(apps.restart, Restart::Transient);
-    let group = Kind::Group {
-        strategy: Strategy::RestForOne,
-        most: 3,
-        within: 500,
-    };
-    assert_eq!(apps.kind, group);
-    let http = &policy.nodes[5];
-    assert_eq!((http.after.as_slice(), http.parent), (&[2, 1][..], Some(4)));
-    assert!(
-        matches!(&http.kind, Kind::Guest(guest) if guest.health == Some(2000) && guest.grace == 500)
-    );
-    let doors: Vec<_> = policy
-        .doors
-        .iter()
-        .map(|door| (&*door.slot, door.may_control))
-        .collect();
-    assert_eq!(doors, [("shell", true), ("top", false)]);
-}
-
-#[test]
-fn wrong_arguments_are_quoted() {
-    for (arguments, why) in [
-        (
-            &["net after fs"][..],
-            "the argument `net after fs`: there is no other member `fs`",
-        ),
-        (&["net after net"], "there is no other member `net`"),
-        (&["net", "net"], "there is another `net`"),
-        (&["net in apps"], "there is no group `apps`"),
-        (&["net", "fs in net"], "there is no group `net`"),
-        (&["net after fs", "fs after net"], "wait for each other"),
-        (&["group a one_for_one in a"], "the group is in itself"),
-        (
-            &["group a one_for_one in b", "group b one_for_one in a"],
-            "the group is in itself",
-        ),
-        (&["group a sometimes"], "write `one_for_one`"),
-        (&["group a one_for_one x/10s"], "so many restarts"),
-        (&["net health=2"], "`2` is no time"),
-        (&["net health=0s"], "`0s` is no time"),
-        (&["net stop=99999999s"], "is no time"),
-        (&["net quickly"], "`quickly` says nothing of a guest"),
-        (&["net in"], "write a name behind `in`"),
-        (&["net manual stop=2s"], "`manual` comes last"),
-        (&["shell=all"], "`SLOT=see` or `SLOT=control`"),
-        (&["shell=see it"], "`SLOT=see` or `SLOT=control`"),
-        (&[""], "it says nothing"),
-        (
-            &[
-                "group a one_for_one",
-                "group b one_for_one",
-                "x in a after y",
-                "y in b after z",
-                "z in a",
-            ],
-            "wait for each other",
-        ),
-    ] {
-        let error = Policy::parse(arguments.iter().copied())
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(why), "{error}");
     }
 }
 
@@ -301,6 +205,25 @@ fn failures_that_are_long_ago_do_not_count() {
 }
 
 #[test]
+fn who_cannot_be_started_is_tried_once_a_second_at_last() {
+    let mut supervisor = supervisor(&["group all one_for_one 60000/60s", "a"]);
+    let (mut now, mut tries) = (1_000_000, 0);
+    while now < 1_060_000 {
+        match supervisor.next(now) {
+            Some(Action::Start(id)) => {
+                tries += 1;
+                supervisor.ended(id, End::Failed, "it could not be started", now);
+            }
+            other => {
+                assert_eq!(other, None);
+                now = supervisor.wakes_at(now).unwrap();
+            }
+        }
+    }
+    assert!((60..80).contains(&tries), "{tries}");
+}
+
+#[test]
 fn a_temporary_group_is_given_up_alone() {
     let mut world = World::new(&[
         "group g one_for_one 1/10s temporary",
@@ -320,6 +243,112 @@ fn a_temporary_group_is_given_up_alone() {
     world.supervisor.start(id).unwrap();
     world.rest();
     assert_eq!(world.take_log(), "+a +b");
+}
+
+#[test]
+fn it_is_known_which_groups_have_failed() {
+    let mut world = World::new(&[
+        "group outer one_for_one 1/10s temporary",
+        "group inner one_for_one 0/10s in outer",
+        "a in inner",
+    ]);
+    let (outer, inner) = (world.id("outer"), world.id("inner"));
+    let escalates = Failure::Escalates {
+        group: inner,
+        to: outer,
+    };
+    world.ends("a", End::Failed);
+    assert_eq!(world.supervisor.take_failures(), [escalates]);
+    world.ends("a", End::Failed);
+    let failures = [escalates, Failure::GivenUp(outer)];
+    assert_eq!(world.supervisor.take_failures(), failures);
+    assert_eq!(world.supervisor.take_failures(), []);
+}
+
+#[test]
+fn one_that_is_below_another_leaves_nobody_behind() {
+    let arguments = ["group all one_for_one 1/10s", "a", "b after a", "c"];
+    let mut world = World::of(Supervisor::below_another(policy(&arguments)));
+    assert_eq!(world.take_log(), "+a +b +c");
+    world.ends("b", End::Failed);
+    assert_eq!(world.take_log(), "+b");
+    world.ends("b", End::Failed);
+    assert_eq!(world.take_log(), "-c -a");
+    assert!(world.has_given_up);
+
+    let mut world = World::of(Supervisor::below_another(policy(&arguments)));
+    world.take_log();
+    world.supervisor.leave();
+    assert!(world.supervisor.start(1).is_err());
+    world.rest();
+    assert_eq!(world.take_log(), "-c -b -a");
+    assert!(world.has_left && !world.has_given_up);
+}
+
+#[test]
+fn what_runs_goes_on_when_the_one_at_the_top_gives_up() {
+    let mut world = World::new(&["group all one_for_one 0/10s", "a", "b"]);
+    world.take_log();
+    world.ends("b", End::Failed);
+    assert!(world.has_given_up);
+    assert_eq!(world.take_log(), "");
+}
+
+#[test]
+fn who_waits_for_one_that_does_not_come_is_known() {
+    let arguments = [
+        "late manual",
+        "once temporary",
+        "a after late",
+        "b after once",
+        "c after a",
+    ];
+    let mut world = World::new(&arguments);
+    assert_eq!(world.take_log(), "+late +once +b".replace("+late ", ""));
+    let [a, b, c, late, once] = ["a", "b", "c", "late", "once"].map(|name| world.id(name));
+    let waits = |world: &World| [a, b, c].map(|id| world.supervisor.waits_for(id));
+    // Who waits for one that waits will see it come with that one.
+    assert_eq!(waits(&world), [Some(late), None, None]);
+    world.supervisor.start(late).unwrap();
+    world.rest();
+    assert_eq!(world.take_log(), "+late +a +c");
+    assert_eq!(waits(&world), [None; 3]);
+    // What it was to do is not done.
+    world.ends("once", End::Failed);
+    world.ends("b", End::Failed);
+    assert_eq!(world.take_log(), "");
+    assert_eq!(waits(&world), [None, Some(once), None]);
+    world.supervisor.start(once).unwrap();
+    world.rest();
+    assert_eq!(world.take_log(), "+once +b");
+    world.ends("once", End::Well);
+    world.ends("b", End::Failed);
+    assert_eq!(world.take_log(), "+b");
+}
+
+#[test]
+fn everything_can_be_ended_while_a_group_starts_again() {
+    let mut world = World::new(&["group g one_for_all 9/10s", "a,b,c in g", "d"]);
+    world.take_log();
+    let b = world.id("b");
+    // The others are asked to stop, of whom one has.
+    world.supervisor.ended(b, End::Failed, "ended", world.now);
+    let (a, c) = (world.id("a"), world.id("c"));
+    let stop = Some(Action::Stop(c, 2000));
+    assert_eq!(world.supervisor.next(world.now), stop);
+    world.supervisor.shut_down();
+    assert_eq!(
+        world.supervisor.next(world.now),
+        Some(Action::Stop(world.id("d"), 2000))
+    );
+    world.ends("d", End::Well);
+    assert_eq!(world.supervisor.next(world.now), None);
+    world.ends("c", End::Failed);
+    assert_eq!(world.take_log(), "-a");
+    assert!(world.is_off);
+    for id in [a, b, c] {
+        assert_eq!(world.supervisor.condition(id), Condition::Down);
+    }
 }
 
 #[test]
@@ -365,166 +394,4 @@ fn who_is_found_running_is_not_started() {
     assert_eq!(supervisor.next(5), Some(Action::Start(a)));
     supervisor.runs(a, 5);
     assert_eq!(supervisor.next(5), None);
-}
-
-/// What may happen.
-#[derive(Clone, Copy, Debug)]
-enum Happens {
-    Fails(usize),
-    EndsWell(usize),
-    Hangs(usize),
-    IsFoundRunning(usize),
-    StartIsAsked(usize),
-    StopIsAsked(usize),
-    RestartIsAsked(usize),
-    TimePasses(u64),
-    OneStep,
-}
-
-fn happens() -> impl Strategy_<Value = Happens> {
-    let id = 0..12usize;
-    prop_oneof![
-        id.clone().prop_map(Happens::Fails),
-        id.clone().prop_map(Happens::EndsWell),
-        id.clone().prop_map(Happens::Hangs),
-        id.clone().prop_map(Happens::IsFoundRunning),
-        id.clone().prop_map(Happens::StartIsAsked),
-        id.clone().prop_map(Happens::StopIsAsked),
-        id.prop_map(Happens::RestartIsAsked),
-        (0..3000u64).prop_map(Happens::TimePasses),
-        Just(Happens::OneStep),
-        Just(Happens::OneStep),
-        Just(Happens::OneStep),
-    ]
-}
-use proptest::strategy::Strategy as Strategy_;
-
-proptest! {
-    /// Whatever happens: nobody is started whom others have to run before, nobody twice; no group is
-    /// started again more often than it may; when it ends, all is as it is to be; and everything can be ended.
-    #[test]
-    fn whatever_happens(events in proptest::collection::vec(happens(), 0..200), groups in 0..27usize) {
-        let strategy = |n: usize| ["one_for_one", "one_for_all", "rest_for_one"][n % 3];
-        let arguments = [
-            format!("group all {} 4/5s", strategy(groups)),
-            format!("group x {} 2/3s", strategy(groups / 3)),
-            format!("group y {} 1/1s temporary in x", strategy(groups / 9)),
-            "a".into(),
-            "b in x after a".into(),
-            "c in x after b transient".into(),
-            "d in y".into(),
-            "e in y after d temporary".into(),
-            "f after x".into(),
-        ];
-        let arguments: Vec<&str> = arguments.iter().map(|argument| &**argument).collect();
-        let mut supervisor = supervisor(&arguments);
-        let nodes = supervisor.policy().nodes.len();
-        let is_guest = |supervisor: &Supervisor, id: usize| {
-            matches!(supervisor.policy().nodes.get(id).map(|node| &node.kind), Some(Kind::Guest(_)))
-        };
-        let mut runs = vec![false; nodes];
-        let mut asked = vec![false; nodes];
-        let mut now = 1_000_000u64;
-        let mut has_given_up = false;
-        let steps = |supervisor: &mut Supervisor, runs: &mut Vec<bool>, asked: &mut Vec<bool>, now: u64, most: usize, has_given_up: &mut bool| {
-            for _ in 0..most {
-                match supervisor.next(now) {
-                    Some(Action::Start(id)) => {
-                        assert!(!runs[id], "started twice");
-                        for &other in &supervisor.policy().nodes[id].after {
-                            if is_guest(supervisor, other) {
-                                let has_finished = supervisor.condition(other) == Condition::Down;
-                                assert!(runs[other] || has_finished, "{id} before {other}");
-                            }
-                        }
-                        runs[id] = true;
-                        supervisor.runs(id, now);
-                    }
-                    Some(Action::Stop(id, _)) => {
-                        assert!(runs[id] && !asked[id], "stopped twice");
-                        asked[id] = true;
-                    }
-                    Some(Action::GiveUp) => {
-                        *has_given_up = true;
-                        return true;
-                    }
-                    Some(Action::SwitchOff) => {
-                        assert!(runs.iter().all(|runs| !runs), "off, and somebody runs");
-                        return true;
-                    }
-                    None => return true,
-                }
-            }
-            false
-        };
-        for event in events {
-            if has_given_up {
-                break;
-            }
-            match event {
-                Happens::Fails(id) | Happens::EndsWell(id) if id < nodes && runs[id] => {
-                    (runs[id], asked[id]) = (false, false);
-                    let end = if matches!(event, Happens::Fails(_)) { End::Failed } else { End::Well };
-                    supervisor.ended(id, end, "", now);
-                }
-                Happens::Hangs(id) if id < nodes && runs[id] => supervisor.hangs(id),
-                Happens::IsFoundRunning(id) if is_guest(&supervisor, id) && !runs[id] => {
-                    runs[id] = true;
-                    supervisor.runs(id, now);
-                }
-                Happens::StartIsAsked(id) if id < nodes => { let _ = supervisor.start(id); }
-                Happens::StopIsAsked(id) if id < nodes => { let _ = supervisor.stop(id); }
-                Happens::RestartIsAsked(id) if id < nodes => { let _ = supervisor.restart(id, now); }
-                Happens::TimePasses(time) => now += time,
-                Happens::OneStep => { steps(&mut supervisor, &mut runs, &mut asked, now, 1, &mut has_given_up); }
-                _ => {}
-            }
-        }
-        // All calms down, and everybody does what is asked.
-        for _ in 0..1000 {
-            if has_given_up {
-                return Ok(());
-            }
-            prop_assert!(steps(&mut supervisor, &mut runs, &mut asked, now, 1000, &mut has_given_up), "no end of it");
-            let ending: Vec<usize> = (0..nodes).filter(|id| asked[*id]).collect();
-            if let Some(&id) = ending.last() {
-                (runs[id], asked[id]) = (false, false);
-                supervisor.ended(id, End::Failed, "", now);
-                continue;
-            }
-            match supervisor.wakes_at(now) {
-                Some(at) => now = at,
-                None => break,
-            }
-        }
-        if has_given_up {
-            return Ok(());
-        }
-        for id in 0..nodes {
-            if is_guest(&supervisor, id) {
-                let condition = supervisor.condition(id);
-                prop_assert_eq!(condition == Condition::Up, runs[id], "{:?}", condition);
-                // Who waits, waits for somebody that was stopped or given up.
-                if condition == Condition::Waiting {
-                    let needs: Vec<usize> = supervisor.policy().nodes.iter()
-                        .filter(|_| true)
-                        .enumerate()
-                        .map(|(other, _)| other)
-                        .filter(|other| is_guest(&supervisor, *other) && !runs[*other] && *other != id)
-                        .collect();
-                    prop_assert!(!needs.is_empty(), "{} waits for nobody", id);
-                }
-            }
-        }
-        supervisor.shut_down();
-        for _ in 0..1000 {
-            steps(&mut supervisor, &mut runs, &mut asked, now, 1000, &mut has_given_up);
-            let Some(id) = (0..nodes).rev().find(|id| asked[*id]) else { break };
-            // In reverse order: nobody behind it runs any more.
-            prop_assert!(runs[id + 1..].iter().all(|runs| !runs));
-            (runs[id], asked[id]) = (false, false);
-            supervisor.ended(id, End::Failed, "", now);
-        }
-        prop_assert!(runs.iter().all(|runs| !runs), "somebody runs");
-    }
 }

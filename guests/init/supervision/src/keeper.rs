@@ -2,7 +2,6 @@
 //! The members, the processes that run them, and what is done about them.
 
 use alloc::{
-    boxed::Box,
     format,
     rc::Rc,
     string::{String, ToString},
@@ -10,18 +9,17 @@ use alloc::{
 };
 use core::{
     cell::{Cell, RefCell},
-    error::Error,
     time::Duration,
 };
 
 use atoll_abi::init;
-use supervise::{Action, End, Kind, Policy, Supervisor};
+use supervise::{Action, End, Failure, Kind, Policy, Supervisor};
 use userland::{
     Error as Refused, Group, Pid, ProcessState, error,
     future::select,
     handle::{Any, Capability as _},
     health::Probe,
-    info, power,
+    info,
     process::{Command, Guest, Outcome, Process},
     start::{self, Start},
     task::{Event, spawn},
@@ -30,6 +28,7 @@ use userland::{
 };
 
 use crate::{
+    Failure as Fault, Place,
     flag::Flag,
     health::{self, Pulse},
 };
@@ -48,11 +47,14 @@ pub struct Ward {
     /// What it was given for clients, which lasts as long as it runs.
     lent: RefCell<Vec<Any>>,
     pulse: Cell<Pulse>,
+    /// Whom it was said to wait for.
+    waits_for: Cell<Option<usize>>,
 }
 
 /// See the module.
 pub struct Keeper {
     supervisor: RefCell<Supervisor>,
+    place: Place,
     /// In the order of the policy's nodes; none: a group.
     wards: Vec<Option<Ward>>,
     /// Some guest's state has changed.
@@ -69,7 +71,7 @@ fn now() -> u64 {
 
 impl Keeper {
     /// Takes up the guests of its slots, and goes on with those that run.
-    pub fn new(policy: Policy, start: &Start) -> Result<Self, Box<dyn Error>> {
+    pub fn new(policy: Policy, start: &Start, place: Place) -> Result<Self, Fault> {
         let news = Event::new();
         let mut wards = Vec::new();
         for node in &policy.nodes {
@@ -94,10 +96,23 @@ impl Keeper {
                 pid: Cell::default(),
                 lent: RefCell::default(),
                 pulse: Cell::default(),
+                waits_for: Cell::default(),
             }));
         }
+        let (members, most) = (wards.iter().flatten().count(), start.limits().children);
+        if members > most as usize {
+            warn!(
+                "there are {members} guests to start, and the spec lets this one have started {most} at a time: let it \
+                 say `children: {members}`"
+            );
+        }
+        let supervisor = match place {
+            Place::Top(_) => Supervisor::new(policy),
+            Place::BelowAnother => Supervisor::below_another(policy),
+        };
         Ok(Self {
-            supervisor: RefCell::new(Supervisor::new(policy)),
+            supervisor: RefCell::new(supervisor),
+            place,
             wards,
             news,
             asked: Flag::default(),
@@ -105,8 +120,11 @@ impl Keeper {
         })
     }
 
-    /// Looks after the members until it gives up.
-    pub async fn run(self: &Rc<Self>) -> Box<dyn Error> {
+    /// Looks after the members until all have ended since it is to [leave](Supervisor::leave).
+    ///
+    /// # Errors
+    /// It gives up.
+    pub async fn run(self: &Rc<Self>) -> Result<(), Fault> {
         loop {
             self.look();
             loop {
@@ -116,13 +134,22 @@ impl Keeper {
                     Some(Action::Start(id)) => self.start(id),
                     Some(Action::Stop(id, grace)) => self.stop(id, grace),
                     Some(Action::GiveUp) => {
-                        error!("restarts come too often: gives up; what runs goes on");
-                        return "restarts came too often".into();
+                        let others = match self.place {
+                            Place::Top(_) => "what runs goes on",
+                            Place::BelowAnother => "all have ended",
+                        };
+                        error!("restarts come too often: gives up; {others}");
+                        return Err("restarts came too often".into());
                     }
                     Some(Action::SwitchOff) => self.switch_off(),
+                    Some(Action::Leave) => {
+                        info!("all have ended");
+                        return Ok(());
+                    }
                 }
             }
             self.tell();
+            self.tell_who_waits();
             let wakes_at = self.supervisor.borrow().wakes_at(now());
             let at = wakes_at.map_or(Instant::NEVER, |at| {
                 Instant::from_nanoseconds(at.saturating_mul(MILLISECOND))
@@ -178,9 +205,49 @@ impl Keeper {
         let name = self.name(id);
         let first = why.lines().next().unwrap_or_default();
         match (is_asked && !was_hung, is_again) {
-            (true, _) => info!("{name} has ended"),
+            (true, _) if end == End::Well => info!("{name} has ended"),
+            (true, _) => warn!("{name} has ended ({first})"),
             (false, true) => warn!("{name} has ended ({first}) and is started again"),
             (false, false) => info!("{name} has ended ({first})"),
+        }
+        let failures = self.supervisor.borrow_mut().take_failures();
+        for failure in failures {
+            match failure {
+                Failure::Escalates { group, to } => warn!(
+                    "restarts in {} come too often: {} decides",
+                    self.name(group),
+                    self.name(to)
+                ),
+                Failure::GivenUp(group) => error!(
+                    "restarts in {} come too often: it is given up until somebody starts it",
+                    self.name(group)
+                ),
+            }
+        }
+    }
+
+    /// Says, once, who is not started for want of another one that does not come by itself.
+    fn tell_who_waits(&self) {
+        for (id, ward) in self.wards.iter().enumerate() {
+            let Some(ward) = ward else { continue };
+            let (waits_for, condition) = self.with(|it| {
+                let other = it.waits_for(id);
+                (other, other.map(|other| it.condition(other)))
+            });
+            if ward.waits_for.replace(waits_for) == waits_for {
+                continue;
+            }
+            if let Some(other) = waits_for {
+                let how = match condition {
+                    Some(init::Condition::GivenUp) => "is given up",
+                    _ => "is down",
+                };
+                warn!(
+                    "{} waits for {}, which {how} until somebody starts it",
+                    self.name(id),
+                    self.name(other)
+                );
+            }
         }
     }
 
@@ -229,9 +296,11 @@ impl Keeper {
     }
 
     fn switch_off(&self) {
-        info!("all have ended: switches the machine off");
-        let error = power::off();
-        error!("the machine cannot be switched off: {error}");
+        if let Place::Top(switch) = self.place {
+            info!("all have ended: switches the machine off");
+            let error = switch();
+            error!("the machine cannot be switched off: {error}");
+        }
         self.supervisor.borrow_mut().stays_on();
     }
 
@@ -322,7 +391,8 @@ impl Keeper {
 
     /// Whether there is a switch to end everything with.
     pub fn may_switch_off(&self) -> bool {
-        start::groups_now().is_ok_and(|groups| groups.contains(Group::Power))
+        let may = || start::groups_now().is_ok_and(|groups| groups.contains(Group::Power));
+        matches!(self.place, Place::Top(_)) && may()
     }
 
     /// Whether this process runs the member, still.
@@ -347,10 +417,14 @@ impl Keeper {
     /// The process did not answer.
     pub fn hangs(self: &Rc<Self>, id: usize, pid: Pid, within: Duration) {
         if self.runs(id, pid) {
-            warn!(
-                "{} did not answer within {within:?}: it is ended",
-                self.name(id)
-            );
+            let name = self.name(id);
+            match self.ward(id).map(|ward| ward.pulse.get()) {
+                Some(Pulse::Well) => warn!("{name} did not answer within {within:?}: it is ended"),
+                _ => warn!(
+                    "{name} did not answer within {within:?}, nor ever before: it is ended. Who is asked for its health \
+                     serves `userland::health`, with the grants `shared_memory` and `wake`"
+                ),
+            }
             self.supervisor.borrow_mut().hangs(id);
             self.nudge();
         }

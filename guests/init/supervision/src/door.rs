@@ -150,6 +150,11 @@ impl Door {
             } => self.give(&member, &slot, token, rights),
             Request::Shutdown => {
                 if !self.keeper.may_switch_off() {
+                    warn!(
+                        "{} asks for the end of the system: refused; ask the supervisor at the top, with the grant \
+                         `power`",
+                        caller.name()
+                    );
                     return Err(Error::NoPowerSwitch);
                 }
                 info!("{} ends the system", caller.name());
@@ -211,7 +216,11 @@ impl Door {
                 true => Ok(Reply::Done),
                 false => Err(Error::NotStarted),
             }),
-            Condition::Waiting | Condition::Stopping => None,
+            // One that nobody starts is not waited for.
+            Condition::Waiting => keeper
+                .with(|it| it.waits_for(id))
+                .map(|_| Err(Error::NotStarted)),
+            Condition::Stopping => None,
         })
         .await
     }
