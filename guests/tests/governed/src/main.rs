@@ -6,7 +6,7 @@
 
 extern crate alloc;
 
-mod chaos;
+mod inspector;
 mod steward;
 
 use alloc::format;
@@ -25,9 +25,15 @@ use userland::{
 async fn main(start: Start) -> Verdict {
     match start.args().next() {
         Some("well") => {
+            info!("begins");
             health::serve();
             stopping().await;
             info!("ends as it was asked to");
+            Ok(())
+        }
+        // It can be asked for its health, and does not answer.
+        Some("mute") => {
+            stopping().await;
             Ok(())
         }
         // Asked, it does not answer that it is to stop.
@@ -55,8 +61,8 @@ async fn main(start: Start) -> Verdict {
             }
             verdict
         }
-        Some("chaos") => {
-            let verdict = chaos::run(&start).await;
+        Some("inspector") => {
+            let verdict = inspector::run(&start).await;
             if let Err(fault) = &verdict {
                 info!("FAILED {fault}");
             }
@@ -92,4 +98,15 @@ async fn view(start: &Start) -> Verdict {
 /// Why a scenario does not hold.
 fn fault(error: Error) -> Fault {
     Fault::new(format!("{error}"))
+}
+
+/// Waits until something holds.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> Verdict<bool>) -> Verdict {
+    for _ in 0..500 {
+        if holds().await? {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    Err(Fault::new(format!("waiting for {what}")))
 }

@@ -17,7 +17,7 @@ use userland::{
     time::sleep,
 };
 
-use crate::fault;
+use crate::{fault, until};
 
 async fn members(init: &Init) -> Verdict<Vec<Member>> {
     init.members().await.map_err(fault)
@@ -56,17 +56,6 @@ fn is(answer: Result<(), Error>, reason: Reason) -> Verdict {
         Err(Error::Init(found)) if found == reason => Ok(()),
         other => Err(Fault::new(format!("{other:?}, where {reason:?} was due"))),
     }
-}
-
-/// Waits until something holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> Verdict<bool>) -> Verdict {
-    for _ in 0..500 {
-        if holds().await? {
-            return Ok(());
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
-    Err(Fault::new(format!("waiting for {what}")))
 }
 
 pub async fn run(start: &Start) -> Verdict {
