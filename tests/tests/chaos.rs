@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use system_tests::build::{Build, Kernel};
-use system_tests::console::entries;
+use system_tests::chaos::{GUEST, is_over, kills, measured, said};
 use system_tests::devices::Forward;
 use system_tests::disks::{check_file_system, read_file, replay_journal};
 use system_tests::machine::{Config, Machine};
@@ -16,8 +16,11 @@ use system_tests::spec;
 
 /// How long all of it may take.
 const LIMIT: Duration = Duration::from_secs(900);
-/// Guests that are ended at least.
-const ENDS: u64 = 200;
+/// How often guests are killed: to warm up, and between the two measurements.
+const KILLS: usize = 60 + 300;
+/// Those of whom each is killed so often at least.
+const VICTIMS: [&str; 5] = ["feeder", "net", "fs", "http", "init"];
+const EACH: usize = 10;
 /// Files that are written at least, meanwhile.
 const WRITTEN: usize = 20;
 /// Bytes of a file.
@@ -25,20 +28,10 @@ fn contents(round: usize) -> Vec<u8> {
     format!("record {round}\n").repeat(300).into_bytes()
 }
 
-/// The numbers of the line that the guest says with this word.
-#[track_caller]
-fn numbers(text: &str, word: &str) -> Vec<u64> {
-    let entry = entries(text)
-        .find(|entry| entry.guest == "chaos" && entry.text.starts_with(word))
-        .unwrap_or_else(|| panic!("chaos did not say `{word}`:\n{text}"));
-    let digits = entry.text.split(|c: char| !c.is_ascii_digit());
-    digits.filter_map(|digits| digits.parse().ok()).collect()
-}
-
 #[test]
 fn a_system_of_which_parts_end_all_the_time_works_on() {
     let scratch = Scratch::new();
-    let guests = ["init", "governed", "entropy", "net", "fs", "http-server"];
+    let guests = ["init", "chaos", "entropy", "net", "fs", "http-server"];
     let build = Build::from_env().with_archive_of(&scratch, &guests);
     let image = scratch.path("chaos.elf");
     build.image(Kernel::Release, &spec::test_path("chaos.cdl"), &image);
@@ -54,10 +47,7 @@ fn a_system_of_which_parts_end_all_the_time_works_on() {
     let begin = Instant::now();
     for round in 0.. {
         let text = machine.text();
-        if ["and all is well", "FAILED", "faults"]
-            .iter()
-            .any(|end| text.contains(end))
-        {
+        if is_over(&text) || text.contains("faults") {
             break;
         }
         assert!(begin.elapsed() < LIMIT, "it takes too long:\n{text}");
@@ -85,26 +75,24 @@ fn a_system_of_which_parts_end_all_the_time_works_on() {
     }
     let (status, text) = machine.expect_end(300);
     assert!(status.success(), "{status}:\n{text}");
-    let ends = entries(&text).find(|entry| entry.text.contains("and all is well"));
-    let ends = ends
-        .unwrap_or_else(|| panic!("all is not well:\n{text}"))
-        .text;
-    let ended = ends
-        .split(' ')
-        .next()
-        .and_then(|number| number.parse::<u64>().ok());
-    assert!(ended >= Some(ENDS), "{ends}");
+    let well = format!("all is well after {KILLS} kills");
+    assert_eq!(said(&text, GUEST, &well).count(), 1, "{text}");
+    for victim in VICTIMS {
+        assert!(
+            kills(&text, victim) >= EACH,
+            "{victim} was hardly killed:\n{text}"
+        );
+    }
     let written = answered.len();
     assert!(written >= WRITTEN, "{written} files were written:\n{text}");
     assert!(!text.contains("faults"), "{text}");
 
     // What the server keeps: as much as before, but for a few tables that have grown.
-    let (before, after) = (numbers(&text, "before"), numbers(&text, "after"));
-    let [processes, grants, heap, slots] = [0, 1, 2, 3].map(|n| (before[n], after[n]));
-    assert_eq!(processes.0, processes.1, "processes: {before:?} {after:?}");
-    assert!(grants.1 <= grants.0 + 8, "grants: {before:?} {after:?}");
-    assert!(heap.1 <= heap.0 + (128 << 10), "heap: {before:?} {after:?}");
-    assert!(slots.1 <= slots.0 + 64, "slots: {before:?} {after:?}");
+    let [before, after] = measured(&text);
+    assert_eq!(before.processes, after.processes, "processes:\n{text}");
+    assert!(after.grants <= before.grants + 8, "grants:\n{text}");
+    assert!(after.heap <= before.heap + (128 << 10), "heap:\n{text}");
+    assert!(after.slots <= before.slots + 64, "slots:\n{text}");
 
     // What was answered is on the disk, as it was.
     let disk = scratch.path("default-disk.img");
@@ -114,5 +102,5 @@ fn a_system_of_which_parts_end_all_the_time_works_on() {
         let found = read_file(&disk, &format!("/files/r{round}"));
         assert!(found == Some(contents(round)), "r{round}: {found:?}");
     }
-    println!("{ends}; {written} files were written meanwhile");
+    println!("{well}; {written} files were written meanwhile");
 }

@@ -10,8 +10,8 @@ use std::thread;
 
 use load::{RECORD, record};
 use system_tests::build::{Build, Kernel};
+use system_tests::chaos::{self, kills, measured, said};
 use system_tests::clients::{numbered, try_curl};
-use system_tests::console::{Entry, entries};
 use system_tests::devices::{Devices, Forward, Net};
 use system_tests::disks::{check_file_system, make_file_system, read_file};
 use system_tests::machine::{Config, LIMIT, Machine, SECONDS};
@@ -64,11 +64,7 @@ fn who_works_goes_on_whoever_is_killed() {
     let (fetched, over) = thread::scope(|scope| {
         let browser = scope.spawn(|| browse(&url, &is_over));
         let over = machine.wait("the end of the chaos", LIMIT, |text| {
-            let mut said = entries(text).filter(|entry| entry.guest == "chaos");
-            said.any(|entry| {
-                entry.text.contains("all is well after") || entry.text.starts_with("failed")
-            })
-            .then_some(())
+            chaos::is_over(text).then_some(())
         });
         is_over.store(true, Relaxed);
         (browser.join().expect("the browser"), over)
@@ -80,8 +76,10 @@ fn who_works_goes_on_whoever_is_killed() {
 
     assert_eq!(said(&log, "chaos", "kill ").count(), KILLS, "{log}");
     for victim in ["net", "fs", "http", "second", "answer", "ask"] {
-        let kills = said(&log, "chaos", "kill ").filter(|entry| entry.text.ends_with(victim));
-        assert!(kills.count() > 3, "{victim} was hardly killed:\n{log}");
+        assert!(
+            kills(&log, victim) > 3,
+            "{victim} was hardly killed:\n{log}"
+        );
     }
     // The browser was answered often, and in the end as at the beginning.
     assert!(fetched > 3, "{fetched} files were fetched:\n{log}");
@@ -106,10 +104,6 @@ fn browse(url: &str, is_over: &AtomicBool) -> u32 {
     fetched
 }
 
-fn said<'a>(log: &'a str, guest: &'a str, text: &'a str) -> impl Iterator<Item = Entry<'a>> {
-    entries(log).filter(move |entry| entry.guest == guest && entry.text.starts_with(text))
-}
-
 /// The number behind the last of these.
 #[track_caller]
 fn last_number(log: &str, guest: &str, text: &str) -> u64 {
@@ -122,24 +116,22 @@ fn last_number(log: &str, guest: &str, text: &str) -> u64 {
 /// What was measured after so many kills is what was measured after the first.
 #[track_caller]
 fn assert_nothing_is_lost(log: &str) {
-    let measured = |when: &str| {
-        let entry = said(log, "chaos", when).next();
-        let entry = entry.unwrap_or_else(|| panic!("nothing was measured {when}\n{log}"));
-        let digits = entry.text.split(|c: char| !c.is_ascii_digit());
-        let numbers: Vec<u64> = digits.filter_map(|digits| digits.parse().ok()).collect();
-        <[u64; 6]>::try_from(numbers).unwrap_or_else(|_| panic!("{}", entry.text))
-    };
-    let [heap, slots, grants, timers, processes, spent] = measured("before: ");
-    let after = measured("after: ");
+    let [before, after] = measured(log);
     // A table that has grown once stays so, and a guest keeps what it has freed for the next time.
-    assert!(after[0] <= heap + 16 * 1024, "the server's heap:\n{log}");
-    assert!(after[1] <= slots, "the server's slots:\n{log}");
+    assert!(
+        after.heap <= before.heap + 16 * 1024,
+        "the server's heap:\n{log}"
+    );
+    assert!(after.slots <= before.slots, "the server's slots:\n{log}");
     // Of connections that come and go: fewer than kills.
-    assert!(after[2] <= grants + 64, "capabilities:\n{log}");
-    assert!(after[3] <= timers + 4, "timers:\n{log}");
-    assert_eq!(after[4], processes, "processes:\n{log}");
+    assert!(after.grants <= before.grants + 64, "capabilities:\n{log}");
+    assert!(after.timers <= before.timers + 4, "timers:\n{log}");
+    assert_eq!(after.processes, before.processes, "processes:\n{log}");
     // Net and the web server keep buffers of connections, and give them to the next.
-    assert!(after[5] <= spent + 2 * 1024 * 1024, "budgets:\n{log}");
+    assert!(
+        after.spent <= before.spent + 2 * 1024 * 1024,
+        "budgets:\n{log}"
+    );
     // It was not killed, and has opened its file anew whenever fs was.
     let first: Vec<_> = said(log, "chaos", "first has spent ").collect();
     let [before, after] = &first[..] else {
