@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 use thiserror::Error;
 
-use crate::report::{Facts, bytes, counts};
+use crate::report::{Facts, LinkKind, bytes, counts};
 use crate::spec::{Source, SpecError};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -148,11 +148,13 @@ fn warnings(facts: &Facts) -> Vec<String> {
                 .filter(|holder| holder.rights.contains(right))
                 .count()
         });
-        let (kind, name) = (link.kind(), &link.name);
+        let (kind, name) = (link.kind.name(), &link.name);
         match (link.holders.as_slice(), readers, writers) {
+            // What native tasks and the kernel's objects talk through, they may talk through alone.
+            _ if !matches!(link.kind, LinkKind::Channel | LinkKind::Service) => {}
             ([], ..) => {}
             // Memory that is there again when its holder was started again.
-            ([_], 1, 1) if kind == "channel" => {}
+            ([_], 1, 1) if link.kind == LinkKind::Channel => {}
             ([one], ..) => warn(
                 link.line,
                 format!("only `{}` holds the {kind} `{name}`", one.holder),

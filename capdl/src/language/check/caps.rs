@@ -21,7 +21,8 @@ impl<'a> Checker<'a> {
                 return;
             }
         };
-        if let Some(group) = Group::named(&name.name.value).and_then(Group::grant) {
+        let group = Group::named(&name.name.value).and_then(Group::grant);
+        if let Some(group) = group.filter(|group| !self.names.contains_key(group)) {
             let message = format!("`{group}` is a group of hostcalls: it holds nothing");
             let help = format!("name it in the section of a guest: `guest {{ {group} }}`");
             self.push(Diagnostic::new(name.span, message, help));
@@ -94,11 +95,16 @@ impl<'a> Checker<'a> {
         }
         if !entry.copy {
             let name = &*entry.target.name.value;
-            if let Some(group) = Group::named(name) {
+            // An object of such a name has been refused, and is what is meant where a group does not go.
+            let is_object = self.names.contains_key(name);
+            let group = Group::named(name).filter(|_| !is_object || entry.slot.is_none());
+            if let Some(group) = group {
                 self.hostcalls(holders, entry, group);
                 return;
             }
-            if let Some((_, message, help)) = RESERVED_OBJECTS.iter().find(|known| known.0 == name)
+            let mut reserved = RESERVED_OBJECTS.iter();
+            if let Some((_, message, help)) =
+                reserved.find(|known| known.0 == name && !is_object)
             {
                 self.push(Diagnostic::new(entry.target.span, *message, *help));
                 return;

@@ -2,6 +2,7 @@
 //! What names mean.
 
 use super::{Checker, group_names};
+use crate::blob::Group;
 use crate::language::ast::NameRef;
 use crate::language::diagnostic::{Diagnostic, nearest};
 
@@ -13,6 +14,12 @@ impl Checker<'_> {
     pub(super) fn resolve(&mut self, name: &NameRef) -> Option<Vec<usize>> {
         let text = &*name.name.value;
         let Some(named) = self.names.get(text).copied() else {
+            if Group::named(text).is_some() {
+                let message = format!("`{text}` is a group of hostcalls, not an object");
+                let help = format!("grant it in the section of a guest: `guest {{ {text} }}`");
+                self.push(Diagnostic::new(name.name.span, message, help));
+                return None;
+            }
             let names = self.names.keys().copied().chain(group_names());
             // To compare with all names takes a while, for a mistake that is made again and again.
             let near = match self.diagnostics.len() {

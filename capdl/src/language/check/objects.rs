@@ -57,8 +57,8 @@ impl<'a> Checker<'a> {
         if let Some(meaning) = reserved {
             let message = format!("`{text}` is a reserved name");
             let reserved = Diagnostic::new(name.span, message, "give the object another name");
+            // It is declared all the same: where it is used it is no news.
             self.push(reserved.label(format!("it stands for {meaning}")));
-            return None;
         }
         if let Some(first) = self.names.get(text) {
             let message = format!("there are two objects named `{text}`");

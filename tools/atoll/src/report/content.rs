@@ -3,7 +3,8 @@
 
 use super::graph::Node;
 use super::layout::{DEVICE, GUEST, LINK};
-use super::model::{Facts, Guest, Holder, Server, Task, bytes};
+use super::model::{Facts, Guest, Holder, Server, Task};
+use super::words::bytes;
 
 /// How a line of text looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Style {
     Plain,
     /// What matters less.
     Muted,
+    /// Whom it controls.
+    Control,
 }
 
 /// Lines of text, from the top of their box.
@@ -38,7 +41,7 @@ impl Style {
         match self {
             Self::Name => 14.0,
             Self::Plain => 11.5,
-            Self::Muted => 10.5,
+            Self::Muted | Self::Control => 10.5,
         }
     }
 }
@@ -79,18 +82,19 @@ pub fn lines(facts: &Facts, node: Node) -> Lines {
         }
         Node::Link(link) => {
             let link = &facts.links[link];
+            let kind = link.kind.name();
             let what = match link.bytes {
-                Some(size) => format!("channel, {}", bytes(size)),
-                None => "service".into(),
+                Some(size) => format!("{kind}, {}", bytes(size)),
+                None => kind.into(),
             };
-            let title = format!("{} {}, {}", link.kind(), link.name, held_by(&link.holders));
+            let title = format!("{kind} {}, {}", link.name, held_by(&link.holders));
             let mut lines = vec![(Style::Name, link.name.clone()), (Style::Plain, what)];
             if link.holders.is_empty() {
                 lines.push((Style::Muted, held_by(&link.holders)));
             }
             Lines::new(LINK, title, lines)
         }
-        Node::Guest(guest) => of_guest(&facts.guests[guest]),
+        Node::Guest(guest) => of_guest(facts, &facts.guests[guest]),
         Node::Task(task) => of_task(facts, &facts.tasks[task]),
     }
 }
@@ -127,7 +131,7 @@ fn of_task(facts: &Facts, task: &Task) -> Lines {
     Lines::new(GUEST, title, lines)
 }
 
-fn of_guest(guest: &Guest) -> Lines {
+fn of_guest(facts: &Facts, guest: &Guest) -> Lines {
     let budget = &guest.budget;
     let mut lines = vec![
         (Style::Name, guest.name.clone()),
@@ -152,6 +156,21 @@ fn of_guest(guest: &Guest) -> Lines {
     }
     let groups = wrap(&guest.groups, Style::Muted, GUEST - 2.0 * INSET);
     lines.extend(groups.into_iter().map(|line| (Style::Muted, line)));
+    let is_held = |other: &&Guest| {
+        let mut holders = other.controlled_by.iter();
+        holders.any(|holder| holder.holder == guest.name)
+    };
+    let held: Vec<&str> = facts
+        .guests
+        .iter()
+        .filter(is_held)
+        .map(|other| &*other.name)
+        .collect();
+    if !held.is_empty() {
+        let words: Vec<&str> = std::iter::once("controls").chain(held).collect();
+        let words = wrap(&words, Style::Control, GUEST - 2.0 * INSET);
+        lines.extend(words.into_iter().map(|line| (Style::Control, line)));
+    }
     let mut title = format!(
         "guest {}: {} of memory, {} of it stack; may call {}",
         guest.name,
@@ -230,6 +249,11 @@ fn wrap(words: &[&str], style: Style, room: f64) -> Vec<String> {
 /// A text, cut where the room ends.
 pub fn fit(text: &str, style: Style, room: f64) -> String {
     let size = style.size() * if style == Style::Name { 1.1 } else { 1.0 };
+    cut(text, size, room)
+}
+
+/// A text of this size, cut where the room ends.
+pub fn cut(text: &str, size: f64, room: f64) -> String {
     if width(text, size) <= room {
         return text.to_owned();
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Which box of the picture stands in which column, and in which order.
 //!
-//! Devices, guests and links (channels, services) are a graph whose edges are capabilities: each joins a guest with
+//! Devices, guests and links (channels, services, and the like) are a graph whose edges are capabilities: each joins a guest with
 //! a device or a link. Devices that guests hold are in column 0, and everything else in the column of its distance
 //! from them, so guests are in odd columns, links in even ones, and every edge joins neighbouring columns: there is
 //! a gutter between these, and no box in the gutter. Where there is no device to count from, one guest of those that
@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 
-use super::model::Facts;
+use super::model::{Facts, LinkKind};
 
 /// What a node stands for, with its index in the [`Facts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Node {
     Guest(usize),
     /// A native task.
     Task(usize),
-    /// A channel or a service.
+    /// A channel, a service, or the like.
     Link(usize),
 }
 
@@ -38,6 +38,8 @@ pub struct Edge {
     pub slot: String,
     /// Letters.
     pub rights: String,
+    /// Letters, and what else there is to it.
+    pub about: String,
 }
 
 /// See the module.
@@ -91,6 +93,10 @@ impl Graph {
                     other,
                     slot: holder.slot.clone(),
                     rights: holder.rights.clone(),
+                    about: match &*holder.data {
+                        "" => holder.rights.clone(),
+                        data => format!("{}, {data}", holder.rights),
+                    },
                 }));
             }
         }
@@ -160,10 +166,11 @@ impl Graph {
                 return 0;
             };
             let [reads, writes] = ['R', 'W'].map(|right| edge.rights.contains(right));
-            match facts.links[link].bytes {
-                None if writes => 4,
-                Some(_) if writes && !reads => 2,
-                Some(_) if reads && !writes => -2,
+            match facts.links[link].kind {
+                LinkKind::Service if writes => 4,
+                LinkKind::Service => 0,
+                _ if writes && !reads => 2,
+                _ if reads && !writes => -2,
                 _ => 0,
             }
         });

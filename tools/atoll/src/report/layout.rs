@@ -8,88 +8,8 @@
 use super::content::{self, Lines};
 use super::graph::{Graph, Node};
 use super::model::Facts;
-
-/// A rectangle.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rect {
-    /// Left.
-    pub x: f64,
-    /// Top.
-    pub y: f64,
-    /// Width.
-    pub w: f64,
-    /// Height.
-    pub h: f64,
-}
-
-/// A box with text.
-#[derive(Debug)]
-pub struct Shape {
-    /// What it stands for.
-    pub node: Node,
-    /// Where it is.
-    pub rect: Rect,
-    /// What is written in it.
-    pub lines: Lines,
-}
-
-/// The frame of a server, around its guests.
-#[derive(Debug)]
-pub struct Frame {
-    /// Where it is.
-    pub rect: Rect,
-    /// Where its text is.
-    pub header: Rect,
-    /// What is written there.
-    pub lines: Lines,
-}
-
-/// What an edge leads to, which decides its color.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// A device.
-    Device,
-    /// A channel.
-    Channel,
-    /// A service.
-    Service,
-}
-
-/// A line from whoever holds something to what is held.
-#[derive(Debug)]
-pub struct Curve {
-    /// What it leads to.
-    pub line: Line,
-    /// The holder's end: at its box.
-    pub from: (f64, f64),
-    /// Where it begins to curve.
-    pub bend: (f64, f64),
-    /// Where it no longer does.
-    pub straight: (f64, f64),
-    /// The other end.
-    pub to: (f64, f64),
-    /// The rights.
-    pub rights: String,
-    /// Where the rights are written; none: there are none to write.
-    pub label: Option<Rect>,
-    /// Holder, slot and object, for who points at it.
-    pub title: String,
-}
-
-/// The picture.
-#[derive(Debug)]
-pub struct Scene {
-    /// Width.
-    pub width: f64,
-    /// Height, as far as this goes.
-    pub height: f64,
-    /// Servers.
-    pub frames: Vec<Frame>,
-    /// Devices, guests, links.
-    pub shapes: Vec<Shape>,
-    /// Edges.
-    pub curves: Vec<Curve>,
-}
+use super::scene::{Curve, Frame, Line, Rect, Scene, Shape};
+use super::tabs::tabs;
 
 /// Around everything.
 pub const MARGIN: f64 = 24.0;
@@ -119,23 +39,6 @@ const CURVES: (f64, f64) = (46.0, 260.0);
 const ALONE: usize = 4;
 /// How often boxes are moved towards their neighbours.
 const SWEEPS: usize = 9;
-
-impl Rect {
-    /// The right edge.
-    pub fn right(&self) -> f64 {
-        self.x + self.w
-    }
-
-    /// The lower edge.
-    pub fn bottom(&self) -> f64 {
-        self.y + self.h
-    }
-
-    /// The middle, from the top.
-    pub fn middle(&self) -> f64 {
-        self.y + self.h / 2.0
-    }
-}
 
 /// Lays a system out.
 pub fn scene(facts: &Facts) -> Scene {
@@ -468,6 +371,7 @@ impl<'a> Layout<'a> {
             width: self.frames.1 + MARGIN,
             height: bottom,
             frames,
+            tabs: tabs(self.facts, &self.shapes),
             shapes: self.shapes,
             curves,
         }
@@ -533,8 +437,7 @@ impl<'a> Layout<'a> {
             };
             Curve {
                 line: match self.shapes[edge.other].node {
-                    Node::Link(link) if self.facts.links[link].bytes.is_none() => Line::Service,
-                    Node::Link(_) => Line::Channel,
+                    Node::Link(link) => Line::Link(self.facts.links[link].kind),
                     _ => Line::Device,
                 },
                 from,
@@ -548,7 +451,7 @@ impl<'a> Layout<'a> {
                     w: width,
                     h: 16.0,
                 }),
-                title: format!("{holder}.{}: {object} ({})", edge.slot, edge.rights),
+                title: format!("{holder}.{}: {object} ({})", edge.slot, edge.about),
             }
         };
         edges.iter().zip(ends).map(curve).collect()

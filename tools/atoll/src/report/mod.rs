@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `atoll report`: who holds what, as text, as JSON and as a picture.
 
+mod collect;
 mod content;
 mod graph;
 mod layout;
 mod model;
 mod reach;
+mod scene;
 mod svg;
+mod tabs;
 #[cfg(test)]
 pub mod tests;
 mod text;
+mod words;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -17,8 +21,9 @@ use std::path::PathBuf;
 use capdl::language::Module;
 use thiserror::Error;
 
-pub use model::{Facts, Guest, bytes};
+pub use model::{Facts, Guest, LinkKind};
 pub use text::{count, summary as counts};
+pub use words::bytes;
 
 use crate::files::{self, FileError};
 use crate::spec::{self, SpecError};

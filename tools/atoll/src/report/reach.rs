@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use super::model::{Facts, Holder, Link};
+use super::model::{Facts, Holder, Link, LinkKind};
 
-/// A guest that another can talk to, through one channel or service.
+/// A guest that another can talk to, through one link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Peer {
     /// The guest.
     pub guest: String,
-    /// The channel or service.
+    /// The link.
     pub through: String,
     /// How.
     pub way: Way,
@@ -48,7 +48,7 @@ pub struct Reach {
 /// A step on the way to a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hop {
-    /// The channel or service.
+    /// Through what: a channel, say.
     pub link: String,
     /// The guest at its other end.
     pub guest: String,
@@ -97,15 +97,21 @@ fn peers(facts: &Facts, name: &str) -> Vec<Peer> {
 fn way(link: &Link, mine: &Holder, other: &Holder) -> Option<Way> {
     let reads = |holder: &Holder| holder.rights.contains('R');
     let writes = |holder: &Holder| holder.rights.contains('W');
+    // Who calls through an endpoint has an answer there.
+    let calls = |holder: &Holder| {
+        link.kind == LinkKind::Endpoint && holder.rights.contains('G')
+    };
     let there = writes(mine) && reads(other);
     let back = reads(mine) && writes(other);
-    match (link.bytes, there, back) {
-        (Some(_), true, true) => Some(Way::Both),
-        (Some(_), true, false) => Some(Way::Sends),
-        (Some(_), false, true) => Some(Way::Receives),
-        (None, _, true) => Some(Way::Asks),
-        (None, true, false) => Some(Way::Answers),
+    let answered = there && calls(mine) || back && calls(other);
+    match (link.kind, there, back) {
         (_, false, false) => None,
+        (LinkKind::Service, _, true) => Some(Way::Asks),
+        (LinkKind::Service, true, false) => Some(Way::Answers),
+        (_, true, true) => Some(Way::Both),
+        _ if answered => Some(Way::Both),
+        (_, true, false) => Some(Way::Sends),
+        (_, false, true) => Some(Way::Receives),
     }
 }
 

@@ -5,9 +5,12 @@ use std::fmt::{self, Write as _};
 
 use super::content::{self, INSET, Lines, Style};
 use super::graph::Node;
-use super::layout::{self, Curve, Line, MARGIN, Rect, Scene};
-use super::model::{Facts, Owner, Piece, bytes};
+use super::layout::{self, MARGIN};
+use super::model::{Facts, LinkKind, Owner, Piece};
+use super::scene::{Curve, Line, Rect, Scene, Tab};
+use super::tabs::TAB_SIZE;
 use super::text::summary;
+use super::words::bytes;
 
 /// No picture is narrower: the legend has to go in.
 const NARROWEST: f64 = 940.0;
@@ -27,9 +30,14 @@ const STYLE: &str = "\
 .device{fill:#fff3e0;stroke:#b45309}
 .channel{fill:#e3f0fd;stroke:#1d6fc0}
 .service{fill:#f1e9fb;stroke:#7c4dbd}
+.endpoint{fill:#fdeaf1;stroke:#b03a6f}
+.notification{fill:#fdf6d8;stroke:#8a7208}
+.control{fill:#e0f4f2;stroke:#0f766e}.c{fill:#0f766e}
 .edge{fill:none;stroke-width:1.6}
 .e-device{stroke:#b45309}.e-channel{stroke:#1d6fc0}.e-service{stroke:#7c4dbd;stroke-dasharray:6 3}
+.e-endpoint{stroke:#b03a6f}.e-notification{stroke:#8a7208;stroke-dasharray:2 3}
 .h-device{fill:#b45309}.h-channel{fill:#1d6fc0}.h-service{fill:#7c4dbd}
+.h-endpoint{fill:#b03a6f}.h-notification{fill:#8a7208}
 .pill{fill:#ffffff;stroke:#c3c9d0}
 .r{font-weight:700}
 .R{fill:#12803c}.W{fill:#c0341d}.G{fill:#7c4dbd}.P{fill:#6a7280}
@@ -47,8 +55,13 @@ const DARK: &str = "\
 .device{fill:#38291a;stroke:#e09a4a}
 .channel{fill:#16304a;stroke:#60a5ea}
 .service{fill:#2f2344;stroke:#b58cf0}
+.endpoint{fill:#40202f;stroke:#f08bb5}
+.notification{fill:#37310f;stroke:#d8bf4a}
+.control{fill:#12312f;stroke:#4fc4b8}.c{fill:#6fdccf}
 .e-device{stroke:#e09a4a}.e-channel{stroke:#60a5ea}.e-service{stroke:#b58cf0}
+.e-endpoint{stroke:#f08bb5}.e-notification{stroke:#d8bf4a}
 .h-device{fill:#e09a4a}.h-channel{fill:#60a5ea}.h-service{fill:#b58cf0}
+.h-endpoint{fill:#f08bb5}.h-notification{fill:#d8bf4a}
 .pill{fill:#12161c;stroke:#3d4754}
 .R{fill:#5fd389}.W{fill:#ff8f78}.G{fill:#c9a5ff}.P{fill:#95a0ad}
 .o-server{fill:#4a5563}.o-guest{fill:#2f6b3d}.o-channel{fill:#25578a}.o-other{fill:#7a5a34}.o-nobody{fill:#8c3a33}
@@ -102,10 +115,11 @@ fn draw(out: &mut String, facts: &Facts, scene: &Scene) -> fmt::Result {
     for shape in &scene.shapes {
         let (class, round) = match shape.node {
             Node::Device(_) => ("device", 2.0),
-            Node::Link(link) if facts.links[link].bytes.is_some() => {
-                ("channel", shape.rect.h / 2.0)
-            }
-            Node::Link(_) => ("service", 12.0),
+            Node::Link(link) => match facts.links[link].kind {
+                LinkKind::Channel => ("channel", shape.rect.h / 2.0),
+                LinkKind::Frame => ("channel", 2.0),
+                kind => (kind.name(), 12.0),
+            },
             Node::Guest(guest) if facts.guests[guest].start == "demand" => ("guest demand", 6.0),
             Node::Guest(_) => ("guest", 6.0),
             Node::Task(_) => ("task", 6.0),
@@ -118,8 +132,11 @@ fn draw(out: &mut String, facts: &Facts, scene: &Scene) -> fmt::Result {
         }
         lines(out, at, &shape.lines)?;
     }
+    for one in &scene.tabs {
+        tab(out, one)?;
+    }
     memory(out, facts, scene.height + 40.0, width)?;
-    legend(out, scene.height + 160.0)?;
+    legend(out, facts, scene.height + 160.0)?;
     writeln!(out, "</svg>")
 }
 
@@ -146,6 +163,7 @@ fn lines(out: &mut String, at: Rect, lines: &Lines) -> fmt::Result {
             Style::Name => "n",
             Style::Plain => "t",
             Style::Muted => "m",
+            Style::Control => "c",
         };
         text(out, at.x + INSET, at.y + y, class, style.size(), line)?;
     }
@@ -156,8 +174,8 @@ fn lines(out: &mut String, at: Rect, lines: &Lines) -> fmt::Result {
 fn edge(out: &mut String, curve: &Curve) -> fmt::Result {
     let class = match curve.line {
         Line::Device => "device",
-        Line::Channel => "channel",
-        Line::Service => "service",
+        Line::Link(LinkKind::Frame) => "channel",
+        Line::Link(kind) => kind.name(),
     };
     let Curve {
         from,
@@ -206,19 +224,44 @@ fn head(out: &mut String, class: &str, at: (f64, f64), right: bool) -> fmt::Resu
     )
 }
 
+/// Who controls a guest.
+fn tab(out: &mut String, tab: &Tab) -> fmt::Result {
+    let Rect { x, y, w, h } = tab.rect;
+    write!(
+        out,
+        "<g><title>{}</title><rect class=\"control\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" rx=\"4\"/>\
+         <text class=\"c\" x=\"{:.1}\" y=\"{:.1}\" font-size=\"{TAB_SIZE}\" text-anchor=\"middle\">{}",
+        escape(&tab.title),
+        x + w / 2.0,
+        y + 10.5,
+        escape(&tab.who)
+    )?;
+    if !tab.rights.is_empty() {
+        out.push(' ');
+        letters(out, &tab.rights)?;
+    }
+    writeln!(out, "</text></g>")
+}
+
+/// Letters of rights, each in its color.
+fn letters(out: &mut String, rights: &str) -> fmt::Result {
+    for letter in rights.chars() {
+        write!(out, "<tspan class=\"r {letter}\">{letter}</tspan>")?;
+    }
+    Ok(())
+}
+
 /// Letters of rights, on a background.
 fn pill(out: &mut String, at: Rect, rights: &str) -> fmt::Result {
     let Rect { x, y, w, h } = at;
     write!(
         out,
         "<rect class=\"pill\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" rx=\"8\"/>\
-         <text class=\"r\" x=\"{:.1}\" y=\"{:.1}\" font-size=\"11\" text-anchor=\"middle\">",
+         <text x=\"{:.1}\" y=\"{:.1}\" font-size=\"11\" text-anchor=\"middle\">",
         x + w / 2.0,
         y + 12.0
     )?;
-    for letter in rights.chars() {
-        write!(out, "<tspan class=\"{letter}\">{letter}</tspan>")?;
-    }
+    letters(out, rights)?;
     writeln!(out, "</text>")
 }
 
@@ -300,17 +343,34 @@ fn memory(out: &mut String, facts: &Facts, y: f64, width: f64) -> fmt::Result {
     Ok(())
 }
 
-/// What the shapes and letters mean.
-fn legend(out: &mut String, y: f64) -> fmt::Result {
+/// What the shapes and letters mean. Of those that not every system has only what is there.
+fn legend(out: &mut String, facts: &Facts, y: f64) -> fmt::Result {
+    let links = |kind: LinkKind| facts.links.iter().any(|link| link.kind == kind);
+    let is_controlled = facts
+        .guests
+        .iter()
+        .any(|guest| !guest.controlled_by.is_empty());
     let mut x = MARGIN;
-    for (class, round, name) in [
-        ("device", 2.0, "device"),
-        ("guest", 4.0, "guest"),
-        ("guest demand", 4.0, "guest, started on demand"),
-        ("task", 4.0, "native task"),
-        ("channel", 7.0, "channel"),
-        ("service", 5.0, "service"),
+    for (class, round, name, is_shown) in [
+        ("device", 2.0, "device", true),
+        ("guest", 4.0, "guest", true),
+        ("guest demand", 4.0, "guest, started on demand", true),
+        ("task", 4.0, "native task", true),
+        ("channel", 7.0, "channel", true),
+        ("service", 5.0, "service", true),
+        ("endpoint", 5.0, "endpoint", links(LinkKind::Endpoint)),
+        (
+            "notification",
+            5.0,
+            "notification",
+            links(LinkKind::Notification),
+        ),
+        ("channel", 2.0, "frame", links(LinkKind::Frame)),
+        ("control", 4.0, "who controls a guest", is_controlled),
     ] {
+        if !is_shown {
+            continue;
+        }
         let at = Rect {
             x,
             y: y - 11.0,
@@ -323,11 +383,19 @@ fn legend(out: &mut String, y: f64) -> fmt::Result {
     }
     let mut x = MARGIN;
     let y = y + 26.0;
-    for (letter, name) in [
+    let mut names = vec![
         ("R", "reads, listens, looks up"),
         ("W", "writes, rings, drives, provides"),
         ("G", "may give to others"),
-    ] {
+    ];
+    if is_controlled {
+        names = vec![
+            ("R", "reads, looks up; of a guest: sees it"),
+            ("W", "writes, drives, provides; starts and stops it"),
+            ("G", "may give to others; gives to it and takes"),
+        ];
+    }
+    for (letter, name) in names {
         let at = Rect {
             x,
             y: y - 12.0,

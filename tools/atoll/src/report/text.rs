@@ -4,10 +4,10 @@
 use std::fmt::{self, Write as _};
 
 use super::model::{
-    Device, Facts, Guest, Held, Holder, Link, Object, Owner, Piece, RAM, Server, Task,
+    Device, Facts, Guest, Held, Holder, Link, LinkKind, Object, Owner, Piece, RAM, Server, Task,
 };
-use super::model::{bytes, hex};
 use super::reach::{Peer, Reach, Way};
+use super::words::{bytes, hex};
 
 /// Where the second column of a block begins, at most.
 const COLUMN: usize = 34;
@@ -134,16 +134,20 @@ impl Report<'_> {
     }
 
     fn link(&self, out: &mut String, link: &Link) -> fmt::Result {
+        let kind = link.kind.name().to_uppercase();
         let title = match link.bytes {
-            Some(size) => format!("CHANNEL {} of {}", link.name, bytes(size)),
-            None => format!("SERVICE {}", link.name),
+            Some(size) => format!("{kind} {} of {}", link.name, bytes(size)),
+            None => format!("{kind} {}", link.name),
         };
         self.title(out, &title, link.line)?;
         let mut rows = self.holds(&link.name);
         for holder in &link.holders {
             rows.push((
                 format!("{}.{}", holder.holder, holder.slot),
-                verbs(link, &holder.rights),
+                match &*holder.data {
+                    "" => verbs(link, &holder.rights),
+                    data => format!("{}, {data}", verbs(link, &holder.rights)),
+                },
             ));
         }
         if link.holders.is_empty() {
@@ -287,16 +291,27 @@ impl Report<'_> {
 
 /// One line: how much there is of what.
 pub fn summary(facts: &Facts) -> String {
-    let channels = facts.links.iter().filter(|link| link.bytes.is_some());
-    let channels = channels.count();
+    let links = |kind: LinkKind| {
+        let links = facts.links.iter().filter(|link| link.kind == kind);
+        links.count()
+    };
     let mut counts = vec![
         count(facts.servers.len(), "process server"),
         count(facts.guests.len(), "guest"),
         count(facts.tasks.len(), "native task"),
         count(facts.devices.len(), "device"),
-        count(channels, "channel"),
-        count(facts.links.len() - channels, "service"),
+        count(links(LinkKind::Channel), "channel"),
+        count(links(LinkKind::Service), "service"),
     ];
+    for kind in [
+        LinkKind::Endpoint,
+        LinkKind::Notification,
+        LinkKind::Frame,
+    ] {
+        if links(kind) > 0 {
+            counts.push(count(links(kind), kind.name()));
+        }
+    }
     if facts.tasks.is_empty() {
         counts.remove(2);
     }
@@ -437,15 +452,23 @@ fn reach(reach: &Reach) -> String {
     format!("{} through {}", reach.device, hops.join(", then "))
 }
 
-/// What rights on a channel or service mean.
+/// What rights on a link mean.
 fn verbs(link: &Link, rights: &str) -> String {
-    let names = match link.bytes {
-        Some(_) => [('R', "reads"), ('W', "writes"), ('G', "shares it")],
-        None => [
+    let names = match link.kind {
+        LinkKind::Channel | LinkKind::Frame => {
+            [('R', "reads"), ('W', "writes"), ('G', "shares it")]
+        }
+        LinkKind::Service => [
             ('R', "looks it up"),
             ('W', "provides it"),
             ('G', "shares it"),
         ],
+        LinkKind::Endpoint => [
+            ('R', "receives"),
+            ('W', "sends"),
+            ('G', "calls and hands over"),
+        ],
+        LinkKind::Notification => [('R', "waits"), ('W', "signals"), ('G', "shares it")],
     };
     let verbs = names.iter().filter(|(letter, _)| rights.contains(*letter));
     let verbs: Vec<_> = verbs.map(|(_, verb)| *verb).collect();
