@@ -51,15 +51,21 @@ async fn arguments(session: &Rc<Session>, before: &str, word: &str) -> Vec<Strin
     // The words of the command that is being typed, those in quotes not taken apart.
     let call = before.rsplit(['|', ';', '&']).next().unwrap_or_default();
     let mut words = call.split_whitespace();
-    let argument = words
-        .next()
-        .and_then(command)
-        .map(|command| command.argument);
+    let mut name = words.next();
+    // What `time` runs, if that is there already.
+    while name == Some("time")
+        && let Some(next) = words.next()
+    {
+        name = Some(next);
+    }
+    let argument = name.and_then(command).map(|command| command.argument);
     let argument = if call.trim_end().ends_with(['<', '>']) {
         Some(Argument::File)
     } else {
         argument
     };
+    // Words before this one that are no options.
+    let mut words = words.filter(|word| !word.starts_with('-'));
     match argument {
         None | Some(Argument::Anything) => Vec::new(),
         Some(Argument::Command) => COMMANDS.iter().map(|c| c.name.to_string()).collect(),
@@ -67,11 +73,71 @@ async fn arguments(session: &Rc<Session>, before: &str, word: &str) -> Vec<Strin
         Some(Argument::File) => files(session, word, false).await,
         Some(Argument::Directory) => files(session, word, true).await,
         Some(Argument::Process) => processes(),
+        Some(Argument::Job) if word.starts_with('%') => session.jobs.names(),
+        Some(Argument::Job) => {
+            let mut names = members(session).await;
+            names.extend(session.shell.children_names());
+            names.extend(session.jobs.names());
+            names
+        }
+        Some(Argument::Guest) => members(session).await,
         Some(Argument::Holding) => match words.next() {
             None => processes(),
             Some(name) => holdings(name),
         },
+        Some(Argument::Given) => match (words.next(), words.next()) {
+            (None, _) => processes(),
+            (Some(_), None) => holdings(session.shell.start.name()),
+            _ => Vec::new(),
+        },
+        Some(Argument::Taken) => {
+            let member = words.next().map(String::from);
+            let taken = session.shell.taken.borrow();
+            let taken = taken.iter().filter_map(|(guest, slot)| match &member {
+                None => Some(guest.clone()),
+                Some(member) => (guest == member).then(|| slot.clone()),
+            });
+            taken.collect()
+        }
+        Some(Argument::Client) => rules(session, words.next()).await,
+        Some(Argument::Level) => {
+            let levels = ["error", "warn", "info", "debug"];
+            let mut names = processes();
+            names.extend(levels.map(String::from));
+            names
+        }
     }
+}
+
+/// Guests that the supervisor can start and stop, and groups.
+async fn members(session: &Session) -> Vec<String> {
+    let Ok(init) = session.shell.init().await else {
+        return Vec::new();
+    };
+    let Ok(members) = init.members().await else {
+        return Vec::new();
+    };
+    members
+        .iter()
+        .map(|member| member.name.to_string())
+        .collect()
+}
+
+/// Clients of the network, or the numbers of a client's rules.
+async fn rules(session: &Session, client: Option<&str>) -> Vec<String> {
+    let Ok(net) = session.shell.net().await else {
+        return Vec::new();
+    };
+    let Ok(rules) = net.rules().await else {
+        return Vec::new();
+    };
+    rules
+        .iter()
+        .filter_map(|rule| match client {
+            None => Some(rule.client.to_string()),
+            Some(client) => (rule.client == client).then(|| rule.number.to_string()),
+        })
+        .collect()
 }
 
 fn processes() -> Vec<String> {

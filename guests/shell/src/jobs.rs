@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What runs in the background.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, rc::Rc, string::String, vec::Vec};
 use core::cell::{Cell, RefCell};
 
 use userland::task::JoinHandle;
@@ -13,6 +13,19 @@ struct Job {
     number: u32,
     text: String,
     handle: JoinHandle<bool>,
+    /// Whether it succeeded, when it is over.
+    outcome: Rc<Cell<Option<bool>>>,
+}
+
+impl Job {
+    fn line(&self) -> String {
+        let state = match (self.handle.is_finished(), self.outcome.get()) {
+            (false, _) => "running",
+            (true, Some(true)) => "done",
+            (true, _) => "failed",
+        };
+        format!("%{}  {state}  {}\n", self.number, self.text)
+    }
 }
 
 /// Pipelines that nobody waits for.
@@ -29,7 +42,12 @@ impl Jobs {
     }
 
     /// Adds one; answers its number.
-    pub fn add(&self, text: &str, handle: JoinHandle<bool>) -> u32 {
+    pub fn add(
+        &self,
+        text: &str,
+        handle: JoinHandle<bool>,
+        outcome: Rc<Cell<Option<bool>>>,
+    ) -> u32 {
         let mut jobs = self.jobs.borrow_mut();
         if jobs.is_empty() {
             self.last.set(0);
@@ -40,6 +58,7 @@ impl Jobs {
             number,
             text: text.into(),
             handle,
+            outcome,
         });
         number
     }
@@ -47,16 +66,13 @@ impl Jobs {
     /// What there is, in lines.
     pub fn list(&self) -> Vec<String> {
         let jobs = self.jobs.borrow();
-        jobs.iter()
-            .map(|job| {
-                let state = if job.handle.is_finished() {
-                    "done"
-                } else {
-                    "running"
-                };
-                format!("%{}  {state}  {}\n", job.number, job.text)
-            })
-            .collect()
+        jobs.iter().map(Job::line).collect()
+    }
+
+    /// Their numbers, as they are written.
+    pub fn names(&self) -> Vec<String> {
+        let jobs = self.jobs.borrow();
+        jobs.iter().map(|job| format!("%{}", job.number)).collect()
     }
 
     /// Forgets those that have ended; answers lines that tell of them.
@@ -66,10 +82,7 @@ impl Jobs {
             .into_iter()
             .partition::<Vec<_>, _>(|job| job.handle.is_finished());
         *jobs = running;
-        ended
-            .iter()
-            .map(|job| format!("%{}  done  {}\n", job.number, job.text))
-            .collect()
+        ended.iter().map(Job::line).collect()
     }
 
     /// Takes one out: the one with this number, or the last.

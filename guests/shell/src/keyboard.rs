@@ -62,6 +62,11 @@ impl Keyboard {
         self.over.get()
     }
 
+    /// Whether there is a byte that was not taken yet.
+    pub fn has_more(&self) -> bool {
+        !self.typed.borrow().is_empty()
+    }
+
     /// The next byte; none when nothing more comes.
     pub async fn byte(&self) -> Option<u8> {
         poll_fn(|cx| {

@@ -7,8 +7,9 @@ use alloc::{
     string::{String, ToString as _},
     vec::Vec,
 };
+use core::cell::Cell;
 
-use shell_language::{COMMANDS, Join, Pipeline, Redirect, nearest, resolve};
+use shell_language::{COMMANDS, Command, Join, Pipeline, Redirect, nearest, resolve};
 use userland::{
     fs::OpenOptions,
     future::{Either, select},
@@ -19,7 +20,7 @@ use crate::{
     commands::{self, Call},
     failure::{About as _, Done, Failure},
     session::Session,
-    stream::{Pipe, Sink, Source},
+    stream::{Above, Pipe, Sink, Source},
 };
 
 /// The tasks of a pipeline, which end with it.
@@ -35,23 +36,19 @@ impl Drop for Stages {
 
 /// Runs what a line says, one pipeline after the other.
 pub async fn run_all(session: &Rc<Session>, line: &str, pipelines: Vec<Pipeline>) {
-    for pipeline in pipelines {
-        let runs = match pipeline.join {
-            Join::Then => true,
-            Join::And => session.succeeded.get(),
-            Join::Or => !session.succeeded.get(),
-        };
-        if !runs {
-            continue;
-        }
-        if pipeline.background {
-            let (from, to) = pipeline.span;
-            let text = line.get(from..to).unwrap_or_default();
-            in_background(session, text, pipeline).await;
+    let mut rest = pipelines.as_slice();
+    while !rest.is_empty() {
+        // Those that depend on each other, up to what always runs.
+        let others = rest.iter().skip(1);
+        let len = 1 + others.take_while(|one| one.join != Join::Then).count();
+        let (list, behind) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+        rest = behind;
+        if list.last().is_some_and(|last| last.background) {
+            in_background(session, line, list.to_vec()).await;
             continue;
         }
         // Boxed: the futures of the commands are large.
-        let run = alloc::boxed::Box::pin(run(session, &pipeline, true));
+        let run = alloc::boxed::Box::pin(run_list(session, list, true));
         match select(run, session.keyboard.interrupt()).await {
             Either::First(succeeded) => session.succeeded.set(succeeded),
             Either::Second(()) => {
@@ -66,25 +63,61 @@ pub async fn run_all(session: &Rc<Session>, line: &str, pipelines: Vec<Pipeline>
     }
 }
 
-async fn in_background(session: &Rc<Session>, text: &str, pipeline: Pipeline) {
+async fn in_background(session: &Rc<Session>, line: &str, list: Vec<Pipeline>) {
     if !session.jobs.has_room() {
         session.succeeded.set(false);
         session.say("there are too many jobs\n").await;
         return;
     }
+    let from = list.first().map_or(0, |first| first.span.0);
+    let to = list.last().map_or(0, |last| last.span.1);
+    let text = String::from(line.get(from..to).unwrap_or_default());
     let worker = session.clone();
-    let handle = spawn(async move { run(&worker, &pipeline, false).await });
-    let number = session.jobs.add(text, handle);
+    let outcome = Rc::new(Cell::new(None));
+    let told = outcome.clone();
+    let handle = spawn(async move {
+        let succeeded = run_list(&worker, &list, false).await;
+        told.set(Some(succeeded));
+        succeeded
+    });
+    let number = session.jobs.add(&text, handle, outcome);
     session.succeeded.set(true);
     session.say(&format!("%{number}\n")).await;
 }
 
-/// Runs a pipeline to its end; answers whether its last command succeeded.
-async fn run(session: &Rc<Session>, pipeline: &Pipeline, foreground: bool) -> bool {
-    let mut stages = match start(session, pipeline, foreground).await {
+/// Runs pipelines that depend on each other; answers whether the last that ran succeeded.
+async fn run_list(session: &Rc<Session>, list: &[Pipeline], foreground: bool) -> bool {
+    let mut succeeded = session.succeeded.get();
+    for (n, pipeline) in list.iter().enumerate() {
+        let runs = match pipeline.join {
+            _ if n == 0 => true,
+            Join::Then => true,
+            Join::And => succeeded,
+            Join::Or => !succeeded,
+        };
+        if runs {
+            succeeded = run(session, pipeline, foreground, succeeded).await;
+        }
+        if session.leaving.get() {
+            break;
+        }
+    }
+    succeeded
+}
+
+/// Runs a pipeline to its end, behind what succeeded or did not; answers whether its last command succeeded.
+async fn run(session: &Rc<Session>, pipeline: &Pipeline, foreground: bool, before: bool) -> bool {
+    let say = async |text: String| {
+        if foreground {
+            session.say(&text).await;
+        } else {
+            session.say_above(&text).await;
+        }
+    };
+    let mut stages = match start(session, pipeline, foreground, before).await {
         Ok(stages) => stages,
         Err(failure) => {
-            session.say(&format!("{failure}\n")).await;
+            say(format!("{failure}\n")).await;
             return false;
         }
     };
@@ -95,12 +128,10 @@ async fn run(session: &Rc<Session>, pipeline: &Pipeline, foreground: bool) -> bo
         match done {
             // Who has read enough has no use for the rest.
             Ok(()) | Err(Failure::Quiet | Failure::Unread) => {}
-            Err(Failure::Said(text)) => session.say(&format!("{name}: {text}\n")).await,
+            Err(Failure::Said(text)) => say(format!("{name}: {text}\n")).await,
             Err(Failure::Misused(text)) => {
-                let usage = shell_language::command(name).map_or("", |command| command.usage);
-                session
-                    .say(&format!("{name}: {text}\nusage: {name} {usage}\n"))
-                    .await;
+                let usage = shell_language::command(name).map_or(String::new(), Command::line);
+                say(format!("{name}: {text}\nusage: {usage}\n")).await;
             }
         }
     }
@@ -112,9 +143,10 @@ async fn start(
     session: &Rc<Session>,
     pipeline: &Pipeline,
     foreground: bool,
+    succeeded: bool,
 ) -> Result<Stages, Failure> {
     let variable = |name: &str| match name {
-        "?" => u8::from(!session.succeeded.get()).to_string(),
+        "?" => u8::from(!succeeded).to_string(),
         name => {
             let variables = session.variables.borrow();
             variables.get(name).cloned().unwrap_or_default()
@@ -134,7 +166,12 @@ async fn start(
         }
         let is_last = n + 1 == pipeline.calls.len();
         let (next, mut output) = if is_last {
-            (Source::Nothing, Sink::Screen(session.clone()))
+            let screen = if foreground {
+                Sink::Screen(session.clone())
+            } else {
+                Sink::Above(Above::new(session.clone()))
+            };
+            (Source::Nothing, screen)
         } else {
             Pipe::make()?
         };
@@ -153,6 +190,7 @@ async fn start(
             args: words.collect(),
             input,
             output,
+            foreground,
         });
     }
     let stages = calls.into_iter().map(|call| {

@@ -22,6 +22,8 @@ use crate::{
 const WIDTH: usize = 80;
 /// Rows likewise.
 const HEIGHT: u16 = 24;
+/// Bytes of what is typed that are shown at once.
+const MAX_HELD: usize = 4096;
 /// What is said first.
 const GREETING: &str = "Atoll. Try: help, ps, top, caps http, ls -l /files, start ping, shutdown\n";
 
@@ -47,6 +49,36 @@ pub struct Session {
     pub jobs: Jobs,
     /// It is to end.
     pub leaving: Cell<bool>,
+    /// What is edited in the last row.
+    edited: Cell<Edited>,
+}
+
+/// What is edited in the last row.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Edited {
+    /// Nothing: a command runs.
+    #[default]
+    Nothing,
+    /// A line for the shell.
+    Line,
+    /// A line for a command.
+    Input,
+}
+
+/// A row that is edited until this goes.
+struct Editing<'a>(&'a Cell<Edited>);
+
+impl<'a> Editing<'a> {
+    fn begin(edited: &'a Cell<Edited>, what: Edited) -> Self {
+        edited.set(what);
+        Self(edited)
+    }
+}
+
+impl Drop for Editing<'_> {
+    fn drop(&mut self) {
+        self.0.set(Edited::Nothing);
+    }
 }
 
 /// The task that reads a terminal, which ends with the session.
@@ -74,6 +106,7 @@ impl Session {
             succeeded: Cell::new(true),
             jobs: Jobs::default(),
             leaving: Cell::new(false),
+            edited: Cell::default(),
         })
     }
 
@@ -96,6 +129,40 @@ impl Session {
 
     /// Shows bytes; a line feed goes to the begin of the next row.
     pub async fn show(&self, bytes: &[u8]) -> Done {
+        self.output.write(&Self::rows(bytes)).await
+    }
+
+    /// Shows lines that nobody waits for above the line that is typed, if one is: it is drawn again behind them.
+    pub async fn show_above(&self, lines: &[u8]) -> Done {
+        let editor = match self.edited.get() {
+            Edited::Nothing => None,
+            Edited::Line => Some(&self.editor),
+            Edited::Input => Some(&self.reader),
+        };
+        let mut shown = Vec::new();
+        if editor.is_some() {
+            shown.extend_from_slice(b"\r\x1b[K");
+        }
+        shown.extend(Self::rows(lines));
+        if lines.last() != Some(&b'\n') {
+            shown.extend_from_slice(b"\r\n");
+        }
+        if let Some(editor) = editor {
+            let mut line = String::new();
+            editor.borrow_mut().draw(&mut line);
+            shown.extend_from_slice(line.as_bytes());
+        }
+        self.output.write(&shown).await
+    }
+
+    /// Says something that nobody waits for.
+    pub async fn say_above(&self, text: &str) {
+        // A terminal that is gone ends the session soon.
+        let _ = self.show_above(text.as_bytes()).await;
+    }
+
+    /// Bytes as a terminal wants them.
+    fn rows(bytes: &[u8]) -> Vec<u8> {
         let mut shown = Vec::with_capacity(bytes.len() + 16);
         let mut last = 0;
         for byte in bytes {
@@ -105,7 +172,7 @@ impl Session {
             shown.push(*byte);
             last = *byte;
         }
-        self.output.write(&shown).await
+        shown
     }
 
     /// Shows text, if there is anybody to see it.
@@ -175,18 +242,24 @@ impl Session {
 
     /// A line with all that can be done to one; none at the end.
     async fn command_line(self: &Rc<Self>) -> Option<String> {
+        let _edited = Editing::begin(&self.edited, Edited::Line);
         let mut out = String::new();
         {
             let mut editor = self.editor.borrow_mut();
             editor.set_width(self.width.get());
             editor.begin(&self.prompt(), &mut out);
         }
-        self.raw(&out).await;
         loop {
+            // What is typed at once is shown at once.
+            if !self.keyboard.has_more() || out.len() >= MAX_HELD {
+                self.raw(&core::mem::take(&mut out)).await;
+            }
             let byte = self.keyboard.byte().await?;
-            let mut out = String::new();
-            let step = self.editor.borrow_mut().push(byte, &mut out);
-            self.raw(&out).await;
+            let more = self.keyboard.has_more();
+            let step = self.editor.borrow_mut().push(byte, more, &mut out);
+            if step != Step::Edited {
+                self.raw(&core::mem::take(&mut out)).await;
+            }
             match step {
                 Step::Edited => {}
                 Step::Line(line) => return Some(line),
@@ -206,14 +279,20 @@ impl Session {
 
     /// A line for a command; none at the end.
     pub async fn read_line(&self, prompt: &str) -> Option<String> {
+        let _edited = Editing::begin(&self.edited, Edited::Input);
+        self.reader.borrow_mut().set_width(self.width.get());
         let mut out = String::new();
         self.reader.borrow_mut().begin(prompt, &mut out);
-        self.raw(&out).await;
         loop {
+            if !self.keyboard.has_more() || out.len() >= MAX_HELD {
+                self.raw(&core::mem::take(&mut out)).await;
+            }
             let byte = self.keyboard.byte().await?;
-            let mut out = String::new();
-            let step = self.reader.borrow_mut().push(byte, &mut out);
-            self.raw(&out).await;
+            let more = self.keyboard.has_more();
+            let step = self.reader.borrow_mut().push(byte, more, &mut out);
+            if !matches!(step, Step::Edited | Step::Complete { .. }) {
+                self.raw(&core::mem::take(&mut out)).await;
+            }
             match step {
                 Step::Edited | Step::Complete { .. } => {}
                 Step::Line(line) => return Some(line),

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What all sessions share: the ways to other guests, what was deployed, and what runs in the background.
 
-use alloc::{collections::BTreeMap, rc::Rc};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    string::{String, ToString as _},
+    vec::Vec,
+};
 use core::{cell::RefCell, time::Duration};
 
 use userland::{
@@ -34,6 +39,8 @@ pub struct Shell {
     pub services: Services,
     /// The processes that it has started and that may run.
     pub children: RefCell<BTreeMap<Pid, Handle>>,
+    /// What `revoke` has taken from whom, and `restore` has not given back: completion offers it.
+    pub taken: RefCell<BTreeSet<(String, String)>>,
 }
 
 impl Shell {
@@ -45,6 +52,7 @@ impl Shell {
             files: RefCell::default(),
             services: Services::default(),
             children: RefCell::default(),
+            taken: RefCell::default(),
         })
     }
 
@@ -63,6 +71,15 @@ impl Shell {
         let pid = alive.last()?.pid;
         let handle = self.children.borrow().get(&pid).copied();
         handle.map(Process::from_handle)
+    }
+
+    /// The names of the processes that the shell has started and that run.
+    pub fn children_names(&self) -> Vec<String> {
+        process::children()
+            .filter_map(Result::ok)
+            .filter(|child| is_alive(child.state))
+            .map(|child| child.name.to_string())
+            .collect()
     }
 
     fn door(&self, slot: &str, what: &str) -> Result<Region, Failure> {

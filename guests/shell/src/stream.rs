@@ -9,6 +9,7 @@ use userland::{
     fs::File,
     handle::Capability as _,
     shm::Region,
+    task::spawn,
 };
 
 use crate::{
@@ -151,6 +152,8 @@ impl Source {
 pub enum Sink {
     /// To the terminal.
     Screen(Rc<Session>),
+    /// To the terminal, from what nobody waits for: line by line, above the line that is typed.
+    Above(Above),
     /// To another command.
     Pipe(Writing),
     /// To a file, at this offset.
@@ -162,6 +165,7 @@ impl Sink {
     pub async fn write(&mut self, bytes: &[u8]) -> Done {
         match self {
             Self::Screen(session) => session.show(bytes).await,
+            Self::Above(above) => above.write(bytes).await,
             Self::Pipe(Writing(output, _)) => match output {
                 Some(output) => Ok(output.write_all(bytes).await?),
                 None => Err(Failure::Unread),
@@ -183,6 +187,48 @@ impl Sink {
     pub async fn line(&mut self, text: &str) -> Done {
         let line = alloc::format!("{text}\n");
         self.write(line.as_bytes()).await
+    }
+}
+
+/// Lines for the terminal of somebody who may be typing.
+pub struct Above {
+    session: Rc<Session>,
+    /// The begin of a line.
+    rest: Vec<u8>,
+}
+
+impl Above {
+    /// Nothing yet.
+    pub const fn new(session: Rc<Session>) -> Self {
+        let rest = Vec::new();
+        Self { session, rest }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Done {
+        self.rest.extend_from_slice(bytes);
+        let end = self.rest.iter().rposition(|byte| *byte == b'\n');
+        let whole = match end {
+            Some(end) => end + 1,
+            None if self.rest.len() < MAX_LINE => return Ok(()),
+            None => self.rest.len(),
+        };
+        let lines: Vec<u8> = self.rest.drain(..whole).collect();
+        self.session.show_above(&lines).await
+    }
+
+}
+
+impl Drop for Above {
+    fn drop(&mut self) {
+        let rest = core::mem::take(&mut self.rest);
+        if rest.is_empty() {
+            return;
+        }
+        let session = self.session.clone();
+        spawn(async move {
+            // A terminal that is gone ends the session soon.
+            let _ = session.show_above(&rest).await;
+        });
     }
 }
 

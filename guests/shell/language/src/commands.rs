@@ -15,8 +15,20 @@ pub enum Argument {
     Directory,
     /// A process.
     Process,
+    /// A process, or a job of the session.
+    Job,
+    /// A guest that the supervisor knows.
+    Guest,
+    /// A guest that something was taken from, and then the slot.
+    Taken,
     /// A process, and then one of its slots.
     Holding,
+    /// A process, and then a slot of the shell.
+    Given,
+    /// A client of the network, and then one of its rules.
+    Client,
+    /// A level of the log, or a process.
+    Level,
     /// A command.
     Command,
     /// A service that was deployed.
@@ -90,6 +102,18 @@ pub fn command(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name)
 }
 
+impl Command {
+    /// Its name, and what stands behind it.
+    pub fn line(&self) -> String {
+        let mut line = String::from(self.name);
+        if !self.usage.is_empty() {
+            line.push(' ');
+            line.push_str(self.usage);
+        }
+        line
+    }
+}
+
 /// Every command, as a part of a page of the book.
 pub fn reference() -> String {
     let mut out = String::new();
@@ -97,8 +121,7 @@ pub fn reference() -> String {
         // Writing to a string does not fail.
         let _ = write!(out, "### {}\n\n", section.heading());
         for command in COMMANDS.iter().filter(|c| c.section == section) {
-            let space = if command.usage.is_empty() { "" } else { " " };
-            let _ = writeln!(out, "`{}{space}{}`", command.name, command.usage);
+            let _ = writeln!(out, "`{}`", command.line());
             let _ = write!(out, ":   {}.", command.brief);
             if !command.details.is_empty() {
                 let _ = write!(out, " {}", command.details);
@@ -137,13 +160,13 @@ commands! {
         "tree" "" Anything:
             "Shows the guests that init supervises, with their state and why they last ended",
             "";
-        "start" "GUEST" Process:
+        "start" "GUEST" Guest:
             "Has init start a guest, and what that needs",
             "";
-        "stop" "PROCESS|%JOB" Process:
+        "stop" "PROCESS|%JOB" Job:
             "Has init stop a guest for good, and what needs it; or ends a process that this shell started",
             "";
-        "restart" "GUEST" Process:
+        "restart" "GUEST" Guest:
             "Has init stop a guest and start it again",
             "";
         "run" "[-b BITS] [-n NAME] [-g GROUP]... [-c SLOT]... [-d SECONDS] MODULE|FILE [ARGUMENT]..." File:
@@ -154,7 +177,7 @@ commands! {
         "jobs" "" Anything:
             "Shows what runs in the background",
             "";
-        "fg" "[%JOB]" Anything:
+        "fg" "[%JOB]" Job:
             "Waits for what runs in the background",
             "";
     }
@@ -166,19 +189,19 @@ commands! {
             "Takes a capability from a guest, and all that was derived from it",
             "Channels, windows, devices: whatever is in the slot is out of reach when the command returns, also if it is just used. The \
              guest has a notice of it. It stays so until `restore`, however often the guest is started again.";
-        "restore" "PROCESS SLOT" Holding:
+        "restore" "PROCESS SLOT" Taken:
             "Gives a guest back what the spec gives it in a slot",
             "";
-        "grant" "PROCESS SLOT [NAME] [r|rw|rwg]" Holding:
+        "grant" "PROCESS SLOT [NAME] [r|rw|rwg]" Given:
             "Gives a process a capability that this shell holds, for as long as it runs",
             "The process finds it under NAME. Without rights it can be read.";
-        "rules" "[CLIENT]" Anything:
+        "rules" "[CLIENT]" Client:
             "Shows what the clients of the network may do, and what of it is withdrawn",
             "";
-        "forbid" "CLIENT RULE" Anything:
+        "forbid" "CLIENT RULE" Client:
             "Withdraws a network rule, by its number; connections that it allowed end with an error",
             "";
-        "allow" "CLIENT RULE" Anything:
+        "allow" "CLIENT RULE" Client:
             "Restores a network rule that was withdrawn",
             "";
     }
@@ -261,13 +284,13 @@ commands! {
             "";
     }
     Shell {
-        "help" "[COMMAND]" Command:
+        "help" "[COMMAND|all]" Command:
             "Shows what can be said",
-            "";
-        "log" "[-f] [-n LINES] [LEVEL] [PROCESS]" Process:
+            "With `all`, a line for each command. COMMAND with `--help` behind it says the same as `help COMMAND`.";
+        "log" "[-f] [-n LINES] [LEVEL] [PROCESS]" Level:
             "Shows the last lines of the log, 20 if nothing is said, and with -f those that come",
             "LEVEL is error, warn, info or debug: that and what is more urgent. Then only lines of PROCESS.";
-        "view" "[LEVEL|off] [PROCESS]" Process:
+        "view" "[LEVEL|off] [PROCESS]" Level:
             "Chooses which lines of the log the console shows between what is typed",
             "With nothing behind it, tells what is shown.";
         "uptime" "" Anything:
@@ -275,7 +298,7 @@ commands! {
             "";
         "free" "" Anything:
             "Shows the memory of the server and of all processes",
-            "";
+            "What processes have spent is a part of what the spec gives them; what they gave to children is spent.";
         "time" "COMMAND [ARGUMENT]..." Command:
             "Runs a command, and tells how long it took",
             "";

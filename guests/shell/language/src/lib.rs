@@ -35,4 +35,4 @@ pub use parse::{
     Word, parse, word_begin,
 };
 pub use path::resolve;
-pub use table::{Align, Duration, Size, Table};
+pub use table::{Align, Duration, Size, Table, clip};

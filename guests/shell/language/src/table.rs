@@ -4,7 +4,7 @@
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// How a column is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +89,17 @@ impl fmt::Display for Table {
     }
 }
 
+/// As much of a line as goes into so many columns.
+pub fn clip(line: &str, columns: usize) -> &str {
+    let mut used = 0;
+    let end = line.char_indices().find(|(_, char)| {
+        used += char.width().unwrap_or(0);
+        used > columns
+    });
+    let end = end.map_or(line.len(), |(at, _)| at);
+    line.get(..end).unwrap_or(line)
+}
+
 /// Bytes, as `1.5M`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u64);
@@ -115,7 +126,7 @@ impl fmt::Display for Size {
     }
 }
 
-/// Nanoseconds, as `1.234s` or `2h03m`.
+/// Nanoseconds, as `1.234s` or `2h03m`; with `#` in three digits, as `1.23s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Duration(pub u64);
 
@@ -123,7 +134,13 @@ impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0 / 1_000_000_000;
         let (minutes, hours) = (seconds / 60, seconds / 3600);
+        let micros = self.0 / 1000;
         let text = match () {
+            () if f.alternate() && micros < 1_000_000 => alloc::format!("{}ms", micros / 1000),
+            () if f.alternate() && seconds < 10 => {
+                alloc::format!("{seconds}.{:02}s", micros / 10_000 % 100)
+            }
+            () if f.alternate() && minutes == 0 => alloc::format!("{seconds}.{}s", micros / 100_000 % 10),
             () if hours >= 24 => alloc::format!("{}d{:02}h", hours / 24, hours % 24),
             () if hours > 0 => alloc::format!("{hours}h{:02}m", minutes % 60),
             () if minutes > 0 => alloc::format!("{minutes}m{:02}s", seconds % 60),
@@ -138,6 +155,14 @@ impl fmt::Display for Duration {
 mod tests {
     use super::*;
     use alloc::string::ToString as _;
+
+    #[test]
+    fn lines_are_cut_where_the_room_ends() {
+        assert_eq!(clip("größe 世界", 20), "größe 世界");
+        assert_eq!(clip("größe 世界", 9), "größe 世");
+        assert_eq!(clip("größe 世界", 3), "grö");
+        assert_eq!(clip("", 0), "");
+    }
 
     #[test]
     fn columns_are_as_wide_as_they_need_to_be() {
@@ -170,6 +195,15 @@ mod tests {
             (90_000_000_000_000, "1d01h"),
         ] {
             assert_eq!(Duration(nanoseconds).to_string(), shown);
+        }
+        for (nanoseconds, shown) in [
+            (0, "0ms"),
+            (123_456_789, "123ms"),
+            (1_234_567_890, "1.23s"),
+            (59_990_000_000, "59.9s"),
+            (61_000_000_000, "1m01s"),
+        ] {
+            assert_eq!(alloc::format!("{:#}", Duration(nanoseconds)), shown);
         }
         assert_eq!(alloc::format!("{:>6}|", Size(1024)), "    1K|");
     }

@@ -6,7 +6,7 @@ use alloc::{string::String, vec::Vec};
 use unicode_width::UnicodeWidthChar as _;
 
 /// Most characters of a line.
-pub const MAX_LINE: usize = 1024;
+pub const MAX_LINE: usize = 4096;
 
 /// A line. The cursor is in front of a character, or behind the last.
 #[derive(Clone, Debug, Default)]

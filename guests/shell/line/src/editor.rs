@@ -69,6 +69,10 @@ pub struct Editor {
     first: usize,
     /// The last key asked for a completion.
     asked: bool,
+    /// More is typed already, which will be drawn with this.
+    held: bool,
+    /// What is shown is not what is in the line.
+    stale: bool,
 }
 
 impl Editor {
@@ -85,6 +89,8 @@ impl Editor {
             search: None,
             first: 0,
             asked: false,
+            held: false,
+            stale: false,
         }
     }
 
@@ -113,12 +119,20 @@ impl Editor {
         self.draw(out);
     }
 
-    /// Takes a byte that was typed.
-    pub fn push(&mut self, byte: u8, out: &mut String) -> Step {
-        match self.keys.push(byte) {
-            Some(key) => self.key(key, out),
-            None => Step::Edited,
+    /// Takes a byte that was typed. If `more` are there already, a character is not shown before those are: of what is
+    /// pasted, each would else draw a row.
+    pub fn push(&mut self, byte: u8, more: bool, out: &mut String) -> Step {
+        let held = more && byte >= b' ' && byte != 0x7f;
+        if self.stale && !held {
+            self.draw(out);
         }
+        let Some(key) = self.keys.push(byte) else {
+            return Step::Edited;
+        };
+        self.held = held;
+        let step = self.key(key, out);
+        self.held = false;
+        step
     }
 
     /// Takes a key.
@@ -194,7 +208,7 @@ impl Editor {
         // As far as `draw` lets the cursor go: behind it there is room for a `^C`.
         let fits = self.used() + width_of(char) + 2 < self.width;
         if self.line.insert(char) {
-            if self.line.is_at_end() && fits {
+            if self.line.is_at_end() && fits && !self.stale {
                 out.push(char);
             } else {
                 self.draw(out);
@@ -367,6 +381,10 @@ impl Editor {
 
     /// Draws the row anew.
     pub fn draw(&mut self, out: &mut String) {
+        self.stale = self.held;
+        if self.stale {
+            return;
+        }
         let prompt = self.shown_prompt();
         let begin: usize = prompt.chars().map(width_of).sum();
         // The last column stays free: a terminal would go to the next row behind it.

@@ -82,6 +82,8 @@ struct User {
     editor: Editor,
     screen: Screen,
     lines: Vec<String>,
+    /// Bytes that the screen was sent.
+    shown: usize,
 }
 
 impl User {
@@ -90,6 +92,7 @@ impl User {
             editor: Editor::new(width),
             screen: Screen::new(width),
             lines: Vec::new(),
+            shown: 0,
         };
         user.begin();
         user
@@ -104,8 +107,16 @@ impl User {
     /// Types; candidates for a completion are those of these words that begin with the last word.
     fn types(&mut self, bytes: &[u8], words: &[&str]) {
         for byte in bytes {
+            self.types_at_once(&[*byte], words);
+        }
+    }
+
+    /// Types as a terminal does into which something is pasted.
+    fn types_at_once(&mut self, bytes: &[u8], words: &[&str]) {
+        for (n, byte) in bytes.iter().enumerate() {
             let mut out = String::new();
-            match self.editor.push(*byte, &mut out) {
+            let more = n + 1 < bytes.len();
+            match self.editor.push(*byte, more, &mut out) {
                 Step::Edited => {}
                 Step::Line(line) => {
                     self.lines.push(line);
@@ -129,6 +140,7 @@ impl User {
                         .complete(word.chars().count(), &found, again, &mut out);
                 }
             }
+            self.shown += out.len();
             self.screen.show(&out);
         }
     }
@@ -269,11 +281,11 @@ fn interrupt_and_end() {
     let mut editor = Editor::new(80);
     let mut out = String::new();
     editor.begin("> ", &mut out);
-    editor.push(b'x', &mut out);
-    assert_eq!(editor.push(3, &mut out), Step::Interrupt);
+    editor.push(b'x', false, &mut out);
+    assert_eq!(editor.push(3, false, &mut out), Step::Interrupt);
     assert_eq!(editor.text(), "");
     editor.begin("> ", &mut out);
-    assert_eq!(editor.push(4, &mut out), Step::End);
+    assert_eq!(editor.push(4, false, &mut out), Step::End);
 }
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -288,7 +300,38 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(key, 0..200).prop_map(|keys| keys.concat())
 }
 
+/// Each character draws a row when the line is longer than that, and a line that is pasted draws few.
+#[test]
+fn what_is_pasted_is_drawn_once() {
+    let text = vec![b'x'; 1000];
+    let (mut typed, mut pasted) = (User::new(80), User::new(80));
+    typed.types(&text, &[]);
+    pasted.types_at_once(&text, &[]);
+    assert_eq!(typed.screen.text(), pasted.screen.text());
+    assert!(typed.shown > 50_000, "{}", typed.shown);
+    assert!(pasted.shown < 1000, "{}", pasted.shown);
+    pasted.types_at_once(b"yz\x03", &[]);
+    assert!(pasted.screen.above.last().unwrap().ends_with("yz^C"));
+}
+
 proptest! {
+    /// However the bytes come, the screen is the same at the end.
+    #[test]
+    fn what_is_pasted_is_shown_as_if_it_were_typed(bytes in bytes(), width in 20_usize..60) {
+        let words = &["a", "abc", "abba", "caba/", "日本語"];
+        let (mut typed, mut pasted) = (User::new(width), User::new(width));
+        typed.types(&bytes, words);
+        pasted.types_at_once(&bytes, words);
+        prop_assert_eq!(&typed.lines, &pasted.lines);
+        prop_assert_eq!(typed.editor.text(), pasted.editor.text());
+        // The last byte may be the begin of a character: what is before it is shown with the next.
+        typed.types(b"\x06", words);
+        pasted.types(b"\x06", words);
+        prop_assert_eq!(typed.screen.text(), pasted.screen.text());
+        prop_assert_eq!(typed.screen.column, pasted.screen.column);
+        prop_assert_eq!(&typed.screen.above, &pasted.screen.above);
+    }
+
     /// Whatever is typed, the row shows the prompt and the line, or as much of it as there is room for, and the cursor
     /// is where it is in the line.
     #[test]

@@ -11,6 +11,7 @@ use alloc::{
 use shell_language::{Align, Size, Table};
 use userland::{
     Error, Rights,
+    handle::Capability as _,
     introspect::{self, Holding, Kind},
     process::ProcessEntry,
     shm::Region,
@@ -61,10 +62,9 @@ fn held() -> Result<Held, Failure> {
 }
 
 pub async fn caps(mut call: Call) -> Done {
-    let only = match call.args.as_slice() {
-        [] => None,
-        [what] => Some(processes::find(what)?.pid),
-        _ => return Err(Failure::Misused("it takes one process".into())),
+    let only = match call.at_most_one()? {
+        None => None,
+        Some(what) => Some(processes::find(&what)?.pid),
     };
     let all = held()?;
     let mut names = BTreeMap::new();
@@ -149,12 +149,22 @@ pub async fn revoke(mut call: Call) -> Done {
         return Ok(process.take(&slot)?);
     }
     let init = call.session.shell.init().await?;
+    let taken = &call.session.shell.taken;
     if restores {
-        Ok(init.restore(&member, &slot).await?)
+        init.restore(&member, &slot).await?;
+        taken.borrow_mut().remove(&(member, slot));
     } else {
-        Ok(init.revoke(&member, &slot).await?)
+        init.revoke(&member, &slot).await?;
+        let mut taken = taken.borrow_mut();
+        if taken.len() < MAX_TAKEN {
+            taken.insert((member, slot));
+        }
     }
+    Ok(())
 }
+
+/// Most of what was taken that is kept for completion.
+const MAX_TAKEN: usize = 256;
 
 pub async fn grant(mut call: Call) -> Done {
     let args = core::mem::take(&mut call.args);
@@ -177,6 +187,11 @@ pub async fn grant(mut call: Call) -> Done {
         }
     }
     let capability: Region = call.session.shell.capability(slot)?;
+    if !capability.rights()?.contains(Rights::GRANT) {
+        return Err(Failure::new(format!(
+            "this shell may not give `{slot}` away: its spec gives it without G"
+        )));
+    }
     if let Some(process) = call.session.shell.child(who) {
         return Ok(process.grant(given, &capability, rights)?);
     }
@@ -185,7 +200,7 @@ pub async fn grant(mut call: Call) -> Done {
 }
 
 pub async fn rules(mut call: Call) -> Done {
-    let only = core::mem::take(&mut call.args).into_iter().next();
+    let only = call.at_most_one()?;
     let net = call.session.shell.net().await?;
     let mut table = Table::new(&[
         ("CLIENT", Align::Left),
@@ -211,6 +226,11 @@ pub async fn rules(mut call: Call) -> Done {
             }
             .into(),
         ]);
+    }
+    if let Some(client) = only.filter(|_| table.is_empty()) {
+        return Err(Failure::new(format!(
+            "the network has no client `{client}`"
+        )));
     }
     call.output.print(&table.to_string()).await
 }

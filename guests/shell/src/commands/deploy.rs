@@ -280,17 +280,29 @@ pub async fn rollback(mut call: Call) -> Done {
         service: Some(service),
     };
     let version = before.ok_or_else(|| Failure::new("there is no version before"))?;
-    replace(&mut call, &mut taken, version).await
+    let done = replace(&mut call, &mut taken, version.clone()).await;
+    if done.is_err()
+        && let Some(service) = &mut taken.service
+    {
+        // For another try.
+        service.before.push(version);
+    }
+    done
 }
 
 pub async fn versions(mut call: Call) -> Done {
-    let only = core::mem::take(&mut call.args).into_iter().next();
+    let only = call.at_most_one()?;
     let mut table = Table::new(&[
         ("SERVICE", Align::Left),
         ("VERSION", Align::Left),
         ("STATE", Align::Left),
         ("FILE", Align::Left),
     ]);
+    if let Some(name) = &only
+        && !call.session.shell.services.0.borrow().contains_key(name)
+    {
+        return Err(Failure::new(format!("there is no service `{name}`")));
+    }
     for (name, service) in call.session.shell.services.0.borrow().iter() {
         if only.as_ref().is_some_and(|only| only != name) {
             continue;

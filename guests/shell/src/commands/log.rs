@@ -136,6 +136,15 @@ pub async fn log(mut call: Call) -> Done {
         last: 0,
     };
     let lines = parts.take()?;
+    if let Some(process) = &parts.filter.process
+        && lines.is_empty()
+        && !options.has('f')
+        && super::processes::find(process).is_err()
+    {
+        return Err(Failure::new(format!(
+            "the log has no line of `{process}`, and there is no such process"
+        )));
+    }
     let from = lines.len().saturating_sub(count);
     let shown: String = lines.into_iter().skip(from).collect();
     call.output.print(&shown).await?;
@@ -153,6 +162,9 @@ pub async fn view(mut call: Call) -> Done {
     let console = session.output().console().ok_or_else(|| {
         Failure::new("this session is not at the console; `log` shows lines here")
     })?;
+    if args.len() > 2 {
+        return Err(Failure::Misused("it takes a level and a process".into()));
+    }
     if let Some(first) = args.first() {
         let level = match (first.as_str(), level(first)) {
             ("off", _) => None,

@@ -37,6 +37,8 @@ pub struct Call {
     pub input: Source,
     /// Where they go.
     pub output: Sink,
+    /// Somebody waits for it.
+    pub foreground: bool,
 }
 
 impl Call {
@@ -49,9 +51,35 @@ impl Call {
     fn exactly<const N: usize>(&mut self) -> Result<[String; N], Failure> {
         let args = core::mem::take(&mut self.args);
         <[String; N]>::try_from(args).map_err(|args| {
-            let given = args.len();
-            Failure::Misused(alloc::format!("{N} words belong behind it, not {given}"))
+            Failure::Misused(match (N, args.as_slice()) {
+                (0, [first, ..]) => {
+                    alloc::format!("nothing belongs behind it, but there is `{first}`")
+                }
+                (1, given) => alloc::format!("one word belongs behind it, not {}", given.len()),
+                (_, given) => alloc::format!("{N} words belong behind it, not {}", given.len()),
+            })
         })
+    }
+
+    /// An argument, if there is one.
+    fn at_most_one(&mut self) -> Result<Option<String>, Failure> {
+        let mut args = core::mem::take(&mut self.args).into_iter();
+        let first = args.next();
+        match args.next() {
+            None => Ok(first),
+            Some(second) => Err(Failure::Misused(alloc::format!(
+                "one word belongs behind it at most, but there is `{second}`"
+            ))),
+        }
+    }
+
+    /// Says something to the user, wherever its bytes go.
+    async fn say(&self, text: &str) {
+        if self.foreground {
+            self.session.say(text).await;
+        } else {
+            self.session.say_above(text).await;
+        }
     }
 
     /// No arguments.
@@ -61,7 +89,12 @@ impl Call {
 }
 
 /// Does what a call says.
-pub fn run(call: Call) -> Pin<Box<dyn Future<Output = Done>>> {
+pub fn run(mut call: Call) -> Pin<Box<dyn Future<Output = Done>>> {
+    // `echo` says it.
+    let asks = call.args.first().is_some_and(|first| first == "--help");
+    if asks && call.name != "echo" && shell_language::command(&call.name).is_some() {
+        call.args = alloc::vec![core::mem::replace(&mut call.name, "help".into())];
+    }
     match call.name.as_str() {
         "ps" => Box::pin(processes::ps(call)),
         "top" => Box::pin(top::top(call)),
@@ -123,12 +156,17 @@ async fn time(mut call: Call) -> Done {
         return Err(Failure::Misused("a command belongs behind it".into()));
     }
     call.name = call.args.remove(0);
-    let session = call.session.clone();
+    let (session, foreground) = (call.session.clone(), call.foreground);
     let name = call.name.clone();
     let begin = Instant::now();
     let done = run(call).await;
     let took = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let took = shell_language::Duration(took);
-    session.say(&alloc::format!("{name} took {took}\n")).await;
+    let text = alloc::format!("{name} took {took}\n");
+    if foreground {
+        session.say(&text).await;
+    } else {
+        session.say_above(&text).await;
+    }
     done
 }

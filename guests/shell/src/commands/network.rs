@@ -22,7 +22,7 @@ use userland::{
 
 use super::Call;
 use crate::{
-    failure::{Done, Failure},
+    failure::{About as _, Done, Failure},
     pipeline,
     stream::{Sink, Source},
 };
@@ -36,7 +36,8 @@ const MAX_HEAD: usize = 64 << 10;
 
 /// The first address of a host.
 async fn address(net: &Net, host: &str) -> Result<IpAddr, Failure> {
-    let found = timeout(PATIENCE, net.resolve(host)).await??;
+    let found = timeout(PATIENCE, net.resolve(host)).await.about(host)?;
+    let found = found.about(host)?;
     found
         .first()
         .copied()
@@ -119,13 +120,10 @@ pub async fn nc(mut call: Call) -> Done {
         ([text], true, false) => {
             let port = port(text)?;
             let mut listener = TcpListener::bind(&net, port).await?;
-            call.session
-                .say(&format!("listening at port {port}\n"))
-                .await;
+            call.say(&format!("listening at port {port}\n")).await;
             let stream = listener.accept().await?;
             drop(listener);
-            call.session
-                .say(&format!("{} is connected\n", stream.peer_addr()))
+            call.say(&format!("{} is connected\n", stream.peer_addr()))
                 .await;
             both_ways(&mut call, stream).await
         }

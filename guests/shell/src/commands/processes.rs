@@ -62,12 +62,11 @@ fn module(module: &str, version: &str) -> String {
 }
 
 pub async fn ps(mut call: Call) -> Done {
-    if let [what] = call.args.as_slice() {
-        let found = find(what)?;
+    if let Some(what) = call.at_most_one()? {
+        let found = find(&what)?;
         let info = introspect::process(found.pid)?;
         return call.output.print(&details(&info)).await;
     }
-    call.nothing()?;
     let mut table = Table::new(&[
         ("PID", Align::Right),
         ("NAME", Align::Left),
@@ -99,7 +98,7 @@ pub async fn ps(mut call: Call) -> Done {
             Size(usage.budget).to_string(),
             usage.handles.to_string(),
             usage.wakes.to_string(),
-            shell_language::Duration(usage.runnable).to_string(),
+            format!("{:#}", shell_language::Duration(usage.runnable)),
         ]);
     }
     call.output.print(&table.to_string()).await

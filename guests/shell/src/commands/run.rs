@@ -6,7 +6,7 @@ use alloc::{
     string::{String, ToString as _},
     vec::Vec,
 };
-use core::time::Duration;
+use core::{ops::RangeInclusive, time::Duration};
 
 use shell_language::Options;
 use userland::{
@@ -31,6 +31,8 @@ use crate::{
 
 /// Bits of the memory of a process if nothing is said.
 const BITS: u8 = 21;
+/// What there can be: a process has at least a page of WebAssembly, and no more than addresses of 32 bits reach.
+const POSSIBLE: RangeInclusive<u8> = 16..=32;
 /// Longest module.
 const MAX_MODULE: usize = 8 << 20;
 /// How long a process has to end.
@@ -65,9 +67,16 @@ impl How {
     pub fn of(options: &Options) -> Result<Self, Failure> {
         let bits = match options.number('b')? {
             None => BITS,
-            Some(bits) => {
-                u8::try_from(bits).map_err(|_| Failure::Misused("-b is too large".into()))?
-            }
+            Some(bits) => u8::try_from(bits)
+                .ok()
+                .filter(|bits| POSSIBLE.contains(bits))
+                .ok_or_else(|| {
+                    Failure::Misused(alloc::format!(
+                        "-b is from {} to {}: so many bits have 64 KiB and 4 GiB",
+                        POSSIBLE.start(),
+                        POSSIBLE.end()
+                    ))
+                })?,
         };
         let mut groups = Groups::NONE;
         for name in options.values('g').flat_map(|names| names.split(',')) {
@@ -161,7 +170,9 @@ impl Running {
             }
             Outcome::Failed => {
                 let report = self.process()?.report()?;
-                Err(Failure::new(report.text))
+                // Where it was is in the log, with the same words.
+                let why = report.text.lines().next().unwrap_or_default();
+                Err(Failure::new(alloc::format!("it failed: {why}")))
             }
         }
     }
@@ -246,7 +257,7 @@ pub async fn run(mut call: Call) -> Done {
     };
     let from_child = match &call.output {
         Sink::Pipe(_) | Sink::File(..) => Some(Pipe::from_other()?),
-        Sink::Screen(_) => None,
+        Sink::Screen(_) | Sink::Above(_) => None,
     };
     if let Some((pipe, _)) = &to_child {
         command.give("stdin", pipe.region(), Rights::READ_WRITE);

@@ -7,17 +7,48 @@ use alloc::{
 };
 use core::{fmt::Write as _, time::Duration};
 
-use shell_language::{COMMANDS, SECTIONS, Size, command, nearest};
-use userland::introspect;
+use shell_language::{COMMANDS, SECTIONS, Size, command};
+use userland::{
+    Error,
+    introspect::{self, Kind},
+    process::ProcessInfo,
+};
 
 use super::{Call, processes};
-use crate::failure::{Done, Failure};
+use crate::{
+    failure::{Done, Failure},
+    pipeline::unknown,
+};
 
 pub async fn help(mut call: Call) -> Done {
     let args = core::mem::take(&mut call.args);
     let mut out = String::new();
     match args.as_slice() {
+        // It goes into a terminal of 24 rows and 80 columns.
         [] => {
+            for section in SECTIONS {
+                let mut line = format!("{:<17}", section.heading());
+                for command in COMMANDS.iter().filter(|c| c.section == section) {
+                    if line.len() + command.name.len() > 77 {
+                        out += &line;
+                        line = format!("\n{:17}", "");
+                    }
+                    line += " ";
+                    line += command.name;
+                }
+                out += &line;
+                out.push('\n');
+            }
+            out.push_str(
+                "\n\
+                 `help COMMAND` tells more about one, `help all` a little about all.\n\
+                 a | b, a > file, a >> file, a < file, a && b, a || b, a ; b, a &, # comment,\n\
+                 'quotes', \"quotes with $name\". Tab completes, arrows and ^R bring lines back,\n\
+                 ^C ends what runs. ^] is the console's and passes the keyboard on, ^\\ chooses\n\
+                 which lines of the log it shows.\n",
+            );
+        }
+        [all] if all == "all" => {
             for section in SECTIONS {
                 // Writing to a string does not fail.
                 let _ = writeln!(out, "{}", section.heading());
@@ -25,21 +56,10 @@ pub async fn help(mut call: Call) -> Done {
                     let _ = writeln!(out, "  {:<9} {}", command.name, command.brief);
                 }
             }
-            out.push_str(
-                "`help COMMAND` tells more. a | b, a > file, a >> file, a < file, a && b, a || b, a ; b, a &, \
-                 'quotes', $name, # comment.\n\
-                 Tab completes, arrows and ^R bring lines back, ^C ends what runs.\n",
-            );
         }
         [name] => {
-            let found = command(name).ok_or_else(|| {
-                let names = COMMANDS.iter().map(|command| command.name);
-                Failure::new(match nearest(name, names) {
-                    Some(near) => format!("there is no command `{name}`; did you mean `{near}`?"),
-                    None => format!("there is no command `{name}`"),
-                })
-            })?;
-            let _ = writeln!(out, "{} {}", found.name, found.usage);
+            let found = command(name).ok_or_else(|| unknown(name))?;
+            let _ = writeln!(out, "{}", found.line());
             let _ = writeln!(out, "{}.", found.brief);
             if !found.details.is_empty() {
                 let _ = writeln!(out, "{}", found.details);
@@ -93,6 +113,23 @@ pub async fn uptime(mut call: Call) -> Done {
     call.output.line(&text).await
 }
 
+/// Whether the memory of a process is a part of its parent's: a guest of the spec has its own, whoever has started it.
+fn is_part(info: &ProcessInfo) -> Result<bool, Failure> {
+    let Some(parent) = info.parent else {
+        return Ok(false);
+    };
+    for holding in introspect::holdings(parent) {
+        match holding {
+            Ok(held) if held.kind == Kind::Guest && held.name == info.name => return Ok(false),
+            Ok(_) => {}
+            // The starter has ended. A guest does not end with it, and a child does.
+            Err(Error::NotFound) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}
+
 pub async fn free(mut call: Call) -> Done {
     call.nothing()?;
     let system = introspect::system()?;
@@ -102,7 +139,7 @@ pub async fn free(mut call: Call) -> Done {
             continue;
         };
         // What a child has is a part of what its parent has spent.
-        if info.parent.is_none() {
+        if !is_part(&info)? {
             budget += info.usage.budget;
             spent += info.usage.spent;
         }

@@ -9,14 +9,14 @@ use alloc::{
 };
 use core::{cell::RefCell, fmt::Write as _, time::Duration};
 
-use shell_language::{Align, Size, Table};
+use shell_language::{Align, Size, Table, clip};
 use shell_line::{Key, Keys};
 use userland::{
     Pid,
     future::{Either, select},
     introspect::{self, Kind},
     process::ProcessInfo,
-    time::{Instant, sleep},
+    time::{Instant, sleep_until},
 };
 
 use super::{Call, processes};
@@ -24,6 +24,9 @@ use crate::{
     failure::{Done, Failure},
     stream::Sink,
 };
+
+/// The first round of a live one.
+const FIRST: Duration = Duration::from_millis(300);
 
 /// What is shown first.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,7 +114,7 @@ fn look(before: &mut Before) -> Result<(Vec<Row>, Duration), Failure> {
     Ok((rows, round))
 }
 
-fn show(mut rows: Vec<Row>, round: Duration, order: Order) -> Result<String, Failure> {
+fn show(rows: &mut [Row], round: Duration, order: Order) -> Result<String, Failure> {
     rows.sort_by_key(|row| {
         core::cmp::Reverse(match order {
             Order::Busy => row.busy,
@@ -124,7 +127,7 @@ fn show(mut rows: Vec<Row>, round: Duration, order: Order) -> Result<String, Fai
     // Writing to a string does not fail.
     let _ = writeln!(
         out,
-        "up {}, {} processes, {} capabilities, {} timers; the server's heap: {} of {}",
+        "up {:#}, {} processes, {} capabilities, {} timers; the server's heap: {}/{}",
         shell_language::Duration(system.uptime),
         system.processes,
         system.grants,
@@ -134,7 +137,7 @@ fn show(mut rows: Vec<Row>, round: Duration, order: Order) -> Result<String, Fai
     );
     let _ = writeln!(
         out,
-        "the last {}: b, m, w sort; q ends",
+        "the last {:#}: b, m, w sort; q ends",
         shell_language::Duration(u64::try_from(round.as_nanos()).unwrap_or(u64::MAX)),
     );
     let mut table = Table::new(&[
@@ -151,8 +154,9 @@ fn show(mut rows: Vec<Row>, round: Duration, order: Order) -> Result<String, Fai
     for row in rows {
         let (fill, of) = row
             .fill
+            .as_ref()
             .map_or(("-".to_string(), String::new()), |(full, of)| {
-                (format!("{full}%"), of)
+                (format!("{full}%"), of.clone())
             });
         table.row([
             row.info.pid.0.to_string(),
@@ -174,34 +178,53 @@ pub async fn top(mut call: Call) -> Done {
     let options = call.options("n:s:")?;
     let rounds = options.number('n')?.unwrap_or(u64::MAX);
     let pause = Duration::from_secs(options.number('s')?.unwrap_or(2).clamp(1, 3600));
+    if let [first, ..] = options.args.as_slice() {
+        return Err(Failure::Misused(format!(
+            "nothing belongs behind it, but there is `{first}`"
+        )));
+    }
     let live = matches!(call.output, Sink::Screen(_)) && options.number('n')?.is_none();
     let keys = RefCell::new(Keys::new());
     let mut order = Order::Busy;
     let mut before = Before::default();
     look(&mut before)?;
-    for _ in 0..rounds {
-        // A key shows the same again in another order.
-        let waited = select(sleep(pause), async {
+    let mut last = None;
+    let mut left = rounds;
+    // Somebody who looks on sees something soon.
+    let first = if live { pause.min(FIRST) } else { pause };
+    let mut next = Instant::now() + first;
+    while left > 0 {
+        let key = async {
             if live {
                 call.session.key(&keys).await
             } else {
                 core::future::pending().await
             }
-        });
-        match waited.await {
-            Either::First(()) => {}
+        };
+        match select(sleep_until(next), key).await {
+            Either::First(()) => {
+                last = Some(look(&mut before)?);
+                next = Instant::now() + pause;
+                left -= 1;
+            }
             Either::Second(None | Some(Key::Char('q') | Key::Ctrl('d'))) => return Ok(()),
+            // The same again, in another order.
             Either::Second(Some(Key::Char('b'))) => order = Order::Busy,
             Either::Second(Some(Key::Char('m'))) => order = Order::Memory,
             Either::Second(Some(Key::Char('w'))) => order = Order::Wakes,
-            Either::Second(Some(_)) => {}
+            Either::Second(Some(_)) => continue,
         }
-        let (rows, round) = look(&mut before)?;
-        let mut text = show(rows, round, order)?;
+        let Some((rows, round)) = &mut last else {
+            continue;
+        };
+        let mut text = show(rows, *round, order)?;
         if live {
-            let rows = usize::from(call.session.size().1).saturating_sub(1).max(4);
-            let kept: Vec<&str> = text.lines().take(rows).collect();
-            let lines = kept.iter().map(|line| format!("{line}\x1b[K\n"));
+            // A line that wraps would take the place of another.
+            let (columns, rows) = call.session.size();
+            let rows = usize::from(rows).saturating_sub(1).max(4);
+            let columns = columns.saturating_sub(1);
+            let kept = text.lines().take(rows).map(|line| clip(line, columns));
+            let lines = kept.map(|line| format!("{line}\x1b[K\n"));
             text = format!("\x1b[H{}\x1b[J", lines.collect::<String>());
         }
         call.output.print(&text).await?;
