@@ -47,6 +47,7 @@ fn help(user: &mut User<'_>) {
     user.expect("rules nobody", &["no client `nobody`"]);
     user.expect("versions nothing", &["no service `nothing`"]);
     user.expect("log nobody", &["no line of `nobody`"]);
+    user.expect("stop shell", &["that is this shell"]);
     user.expect("grant http net", &["gives it without G"]);
     let ps = user.expect("ps", &["BUSY"]);
     assert!(ps.lines().all(|line| line.len() < 80), "{ps}");
@@ -126,7 +127,10 @@ fn background(user: &mut User<'_>) {
     user.types(b"ont\r");
     let shown = user.prompt();
     assert!(shown.contains("in front\n"), "{shown}");
-    assert!(shown.contains("%1  done  sleep 1 && echo from behind\n"), "{shown}");
+    assert!(
+        shown.contains("%1  done  sleep 1 && echo from behind\n"),
+        "{shown}"
+    );
     user.expect("sleep 0.1 && cat nothing &", &["%1\n"]);
     user.sees("cat: nothing: no such file or directory\n");
     user.expect("sleep 0.3", &["%1  failed  sleep 0.1 && cat nothing\n"]);

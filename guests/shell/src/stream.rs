@@ -215,7 +215,6 @@ impl Above {
         let lines: Vec<u8> = self.rest.drain(..whole).collect();
         self.session.show_above(&lines).await
     }
-
 }
 
 impl Drop for Above {

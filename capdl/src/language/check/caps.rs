@@ -103,9 +103,7 @@ impl<'a> Checker<'a> {
                 return;
             }
             let mut reserved = RESERVED_OBJECTS.iter();
-            if let Some((_, message, help)) =
-                reserved.find(|known| known.0 == name && !is_object)
-            {
+            if let Some((_, message, help)) = reserved.find(|known| known.0 == name && !is_object) {
                 self.push(Diagnostic::new(entry.target.span, *message, *help));
                 return;
             }

@@ -165,7 +165,7 @@ commands! {
             "";
         "stop" "PROCESS|%JOB" Job:
             "Has init stop a guest for good, and what needs it; or ends a process that this shell started",
-            "";
+            "Not this shell. But it ends with what it needs itself, such as the console: then nobody is left to ask.";
         "restart" "GUEST" Guest:
             "Has init stop a guest and start it again",
             "";

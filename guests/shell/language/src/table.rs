@@ -140,7 +140,9 @@ impl fmt::Display for Duration {
             () if f.alternate() && seconds < 10 => {
                 alloc::format!("{seconds}.{:02}s", micros / 10_000 % 100)
             }
-            () if f.alternate() && minutes == 0 => alloc::format!("{seconds}.{}s", micros / 100_000 % 10),
+            () if f.alternate() && minutes == 0 => {
+                alloc::format!("{seconds}.{}s", micros / 100_000 % 10)
+            }
             () if hours >= 24 => alloc::format!("{}d{:02}h", hours / 24, hours % 24),
             () if hours > 0 => alloc::format!("{hours}h{:02}m", minutes % 60),
             () if minutes > 0 => alloc::format!("{minutes}m{:02}s", seconds % 60),

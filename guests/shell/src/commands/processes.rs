@@ -269,6 +269,11 @@ pub async fn stop(mut call: Call) -> Done {
         process.stop(Duration::from_secs(2))?;
         return Ok(());
     }
+    if name == call.session.shell.start.name() {
+        return Err(Failure::new(
+            "that is this shell, and nobody would be here to start it again: see `restart` and `exit`",
+        ));
+    }
     let init = call.session.shell.init().await?;
     Ok(init.stop(&name).await?)
 }

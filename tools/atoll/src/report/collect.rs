@@ -8,8 +8,8 @@ use capdl::language::{line, model};
 use model::{Cap, Kind};
 
 use super::model::{
-    Budget, Device, Facts, Guest, Held, Holder, Link, LinkKind, Memory, Object, Owner, Piece, RAM, RAM_BYTES,
-    Server, Task,
+    Budget, Device, Facts, Guest, Held, Holder, Link, LinkKind, Memory, Object, Owner, Piece, RAM,
+    RAM_BYTES, Server, Task,
 };
 use super::reach;
 use super::words::{at, bare, bytes, data, hex, letters, restart, type_name};

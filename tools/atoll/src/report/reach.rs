@@ -98,9 +98,7 @@ fn way(link: &Link, mine: &Holder, other: &Holder) -> Option<Way> {
     let reads = |holder: &Holder| holder.rights.contains('R');
     let writes = |holder: &Holder| holder.rights.contains('W');
     // Who calls through an endpoint has an answer there.
-    let calls = |holder: &Holder| {
-        link.kind == LinkKind::Endpoint && holder.rights.contains('G')
-    };
+    let calls = |holder: &Holder| link.kind == LinkKind::Endpoint && holder.rights.contains('G');
     let there = writes(mine) && reads(other);
     let back = reads(mine) && writes(other);
     let answered = there && calls(mine) || back && calls(other);

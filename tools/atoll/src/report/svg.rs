@@ -283,12 +283,15 @@ fn memory(out: &mut String, facts: &Facts, y: f64, width: f64) -> fmt::Result {
     let rank = |piece: &Piece| owners.iter().position(|(owner, ..)| *owner == piece.owner);
     pieces.sort_by_key(|piece| rank(piece));
     let sum = facts.memory.untyped.max(1);
-    let title = format!(
-        "Untyped memory: {} of the machine's {}; the process servers themselves take {} about",
+    let mut title = format!(
+        "Untyped memory: {} of the machine's {}",
         bytes(facts.memory.untyped),
-        bytes(facts.memory.machine),
-        bytes(facts.memory.servers)
+        bytes(facts.memory.machine)
     );
+    if !facts.servers.is_empty() {
+        let servers = bytes(facts.memory.servers);
+        title += &format!("; the process servers themselves take {servers} about");
+    }
     text(out, MARGIN, y, "n", 13.0, &title)?;
     let room = width - 2.0 * MARGIN;
     let small = pieces.len() as f64 * SLIVER;

@@ -303,11 +303,7 @@ pub fn summary(facts: &Facts) -> String {
         count(links(LinkKind::Channel), "channel"),
         count(links(LinkKind::Service), "service"),
     ];
-    for kind in [
-        LinkKind::Endpoint,
-        LinkKind::Notification,
-        LinkKind::Frame,
-    ] {
+    for kind in [LinkKind::Endpoint, LinkKind::Notification, LinkKind::Frame] {
         if links(kind) > 0 {
             counts.push(count(links(kind), kind.name()));
         }

@@ -137,7 +137,11 @@ fn tabs_are_beside_all_else(name: &str, facts: &Facts, scene: &Scene) {
     for (at, tab) in scene.tabs.iter().enumerate() {
         let width = content::width(&tab.who, tabs::TAB_SIZE);
         assert!(width <= tab.rect.w && tab.rect.y >= 0.0, "{name}: {tab:?}");
-        for other in scene.tabs[at + 1..].iter().map(|tab| &tab.rect).chain(&others) {
+        for other in scene.tabs[at + 1..]
+            .iter()
+            .map(|tab| &tab.rect)
+            .chain(&others)
+        {
             assert!(!overlap(&tab.rect, other), "{name}: {tab:?} {other:?}");
         }
         let boxes = scene.shapes.iter();
@@ -263,7 +267,9 @@ fn any_system(seed: u64) -> Facts {
         .map(|guest| any_guest(guest, (guest * 7 + seed as usize) % servers))
         .collect();
     for guest in all.iter_mut().skip(1) {
-        guest.controlled_by = (0..seed as usize % 5).map(|by| holder(by, by % 4)).collect();
+        guest.controlled_by = (0..seed as usize % 5)
+            .map(|by| holder(by, by % 4))
+            .collect();
     }
     Facts {
         spec: "any".into(),
