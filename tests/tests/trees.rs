@@ -205,8 +205,9 @@ fn escalation(text: &str) {
     assert!(is_in_order, "{begin:?}:\n{text}");
 
     let lines = said(text, "all fails", "init");
+    let ended = format!("i1 has ended {KILLED}");
     let first = [
-        &*failed,
+        &*ended,
         inner,
         outer,
         "restarts come too often: gives up; what runs goes on",

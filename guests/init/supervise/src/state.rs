@@ -241,6 +241,11 @@ impl Supervisor {
         self.ending.is_some()
     }
 
+    /// Whether it gives up: nobody is started any more.
+    pub fn has_given_up(&self) -> bool {
+        self.has_given_up || self.ending == Some(Action::GiveUp)
+    }
+
     /// The groups that have failed since this was last asked, in the order in which they did.
     pub fn take_failures(&mut self) -> Vec<Failure> {
         core::mem::take(&mut self.failures)

@@ -200,7 +200,8 @@ impl Keeper {
             false => why,
         };
         supervisor.ended(id, end, why, now());
-        let is_again = supervisor.condition(id) == init::Condition::Waiting;
+        let is_again =
+            supervisor.condition(id) == init::Condition::Waiting && !supervisor.has_given_up();
         drop(supervisor);
         let name = self.name(id);
         let first = why.lines().next().unwrap_or_default();
