@@ -11,8 +11,14 @@
 //! in which `\` and `$` mean what they do outside. `\` takes the next character as it is; `$name`, `${name}` and `$?`
 //! stand for a variable. `#` at the begin of a word begins a comment.
 
+mod lexer;
+#[cfg(test)]
+mod tests;
+
 use alloc::{string::String, vec::Vec};
 use core::fmt;
+
+use lexer::{Lexer, Token};
 
 /// Longest line, in bytes.
 pub const MAX_LINE: usize = 4096;
@@ -133,162 +139,6 @@ impl Mistake {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Word(Word),
-    Pipe,
-    Semicolon,
-    And,
-    Or,
-    Background,
-    Input,
-    Output,
-    Append,
-}
-
-struct Lexer<'a> {
-    line: &'a str,
-    at: usize,
-}
-
-const fn is_name(char: char) -> bool {
-    char.is_ascii_alphanumeric() || char == '_'
-}
-
-impl Lexer<'_> {
-    fn rest(&self) -> &str {
-        self.line.get(self.at..).unwrap_or_default()
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
-    }
-
-    fn take(&mut self) -> Option<char> {
-        let char = self.peek()?;
-        self.at += char.len_utf8();
-        Some(char)
-    }
-
-    fn takes(&mut self, what: &str) -> bool {
-        let found = self.rest().starts_with(what);
-        if found {
-            self.at += what.len();
-        }
-        found
-    }
-
-    /// The next token, with its place.
-    fn next(&mut self) -> Result<Option<(usize, Token)>, Mistake> {
-        while self.peek().is_some_and(char::is_whitespace) {
-            self.take();
-        }
-        let at = self.at;
-        let Some(char) = self.peek().filter(|char| *char != '#') else {
-            return Ok(None);
-        };
-        let token = match char {
-            '|' if self.takes("||") => Token::Or,
-            '|' if self.takes("|") => Token::Pipe,
-            '&' if self.takes("&&") => Token::And,
-            '&' if self.takes("&") => Token::Background,
-            ';' if self.takes(";") => Token::Semicolon,
-            '<' if self.takes("<") => Token::Input,
-            '>' if self.takes(">>") => Token::Append,
-            '>' if self.takes(">") => Token::Output,
-            _ => Token::Word(self.word()?),
-        };
-        Ok(Some((at, token)))
-    }
-
-    fn word(&mut self) -> Result<Word, Mistake> {
-        let mut word = Word {
-            parts: Vec::new(),
-            at: self.at,
-        };
-        while let Some(char) = self.peek() {
-            if char.is_whitespace() || "|&;<>".contains(char) {
-                break;
-            }
-            let at = self.at;
-            self.take();
-            match char {
-                '\'' => {
-                    // An empty text is a word, too.
-                    word.parts.push(Part::Text(String::new()));
-                    loop {
-                        match self.take() {
-                            Some('\'') => break,
-                            Some(char) => word.push(char),
-                            None => return Err(unclosed(at)),
-                        }
-                    }
-                }
-                '"' => {
-                    word.parts.push(Part::Text(String::new()));
-                    loop {
-                        match self.take() {
-                            Some('"') => break,
-                            Some('\\') => match self.take() {
-                                Some(char) => word.push(char),
-                                None => return Err(unclosed(at)),
-                            },
-                            Some('$') => self.variable(&mut word)?,
-                            Some(char) => word.push(char),
-                            None => return Err(unclosed(at)),
-                        }
-                    }
-                }
-                '\\' => match self.take() {
-                    Some(char) => word.push(char),
-                    None => {
-                        return Err(Mistake {
-                            at,
-                            what: "a character is missing behind this",
-                        });
-                    }
-                },
-                '$' => self.variable(&mut word)?,
-                char => word.push(char),
-            }
-        }
-        Ok(word)
-    }
-
-    /// What stands behind a `$`.
-    fn variable(&mut self, word: &mut Word) -> Result<(), Mistake> {
-        let at = self.at.saturating_sub(1);
-        if self.takes("?") {
-            word.parts.push(Part::Variable("?".into()));
-            return Ok(());
-        }
-        let braces = self.takes("{");
-        let rest = self.rest();
-        let end = rest.find(|char| !is_name(char)).unwrap_or(rest.len());
-        let name = String::from(rest.get(..end).unwrap_or_default());
-        self.at += end;
-        if name.is_empty() && !braces {
-            word.push('$');
-            return Ok(());
-        }
-        if name.is_empty() || braces && !self.takes("}") {
-            return Err(Mistake {
-                at,
-                what: "a name in braces belongs here, as in ${name}",
-            });
-        }
-        word.parts.push(Part::Variable(name));
-        Ok(())
-    }
-}
-
-const fn unclosed(at: usize) -> Mistake {
-    Mistake {
-        at,
-        what: "this quote is not closed",
-    }
-}
-
 /// The pipelines of a line; none if there is nothing in it.
 ///
 /// # Errors
@@ -300,7 +150,7 @@ pub fn parse(line: &str) -> Result<Vec<Pipeline>, Mistake> {
             what: "the line is too long",
         });
     }
-    let mut lexer = Lexer { line, at: 0 };
+    let mut lexer = Lexer::new(line);
     let mut all = Vec::new();
     let mut pipeline = Pipeline::default();
     let mut call = Call::default();
@@ -323,7 +173,7 @@ pub fn parse(line: &str) -> Result<Vec<Pipeline>, Mistake> {
                 if call == Call::default() && pipeline.calls.is_empty() {
                     pipeline.span.0 = at;
                 }
-                pipeline.span.1 = lexer.at;
+                pipeline.span.1 = lexer.at();
                 call.words.push(word);
                 wants = None;
             }
@@ -344,7 +194,7 @@ pub fn parse(line: &str) -> Result<Vec<Pipeline>, Mistake> {
                         });
                     }
                 };
-                pipeline.span.1 = lexer.at;
+                pipeline.span.1 = lexer.at();
                 let is_taken = if is_input {
                     call.input.replace(file).is_some()
                 } else {
@@ -416,13 +266,13 @@ fn end_call(call: &mut Call, pipeline: &mut Pipeline, at: usize) -> Result<(), M
 
 /// Where the last word of an unfinished line begins, whether it is the name of a command, and what it says so far.
 pub fn word_begin(line: &str) -> (usize, bool, String) {
-    let mut lexer = Lexer { line, at: 0 };
+    let mut lexer = Lexer::new(line);
     let mut is_command = true;
     loop {
-        let before = lexer.at;
+        let before = lexer.at();
         match lexer.next() {
             Ok(Some((at, Token::Word(word)))) => {
-                if lexer.at == line.len() {
+                if lexer.at() == line.len() {
                     return (at, is_command, word.expand(|_| String::new()));
                 }
                 is_command = false;
@@ -438,172 +288,6 @@ pub fn word_begin(line: &str) -> (usize, bool, String) {
                 let text = text.trim_start_matches(['"', '\'']);
                 return (begin, is_command, text.into());
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::{format, string::ToString as _};
-    use proptest::prelude::*;
-
-    /// A line as it was understood.
-    fn shown(line: &str) -> String {
-        let mut out = String::new();
-        let value = |name: &str| format!("<{name}>");
-        for pipeline in parse(line).unwrap() {
-            out += match pipeline.join {
-                Join::Then => "; ",
-                Join::And => "&& ",
-                Join::Or => "|| ",
-            };
-            for call in &pipeline.calls {
-                out += "[";
-                for word in &call.words {
-                    out += &format!("({})", word.expand(value));
-                }
-                if let Some(input) = &call.input {
-                    out += &format!("<{}", input.expand(value));
-                }
-                if let Some(output) = &call.output {
-                    out += if output.append { ">>" } else { ">" };
-                    out += &output.to.expand(value);
-                }
-                out += "]";
-            }
-            if pipeline.background {
-                out += "&";
-            }
-        }
-        out
-    }
-
-    #[test]
-    fn lines_are_understood() {
-        for (line, understood) in [
-            ("", ""),
-            ("   # nothing", ""),
-            ("ls -l", "; [(ls)(-l)]"),
-            ("cat a|wc -l", "; [(cat)(a)][(wc)(-l)]"),
-            ("a; b ;", "; [(a)]; [(b)]"),
-            ("a && b || c", "; [(a)]&& [(b)]|| [(c)]"),
-            ("sleep 5 & ps", "; [(sleep)(5)]&; [(ps)]"),
-            ("a &", "; [(a)]&"),
-            ("cat <in >out", "; [(cat)<in>out]"),
-            ("echo x >> 'a b'", "; [(echo)(x)>>a b]"),
-            ("> out echo x", "; [(echo)(x)>out]"),
-            (
-                "echo 'it''s' \"a \\\"b\\\" $x\"",
-                "; [(echo)(its)(a \"b\" <x>)]",
-            ),
-            ("echo $a${b}c $? $ \\$a", "; [(echo)(<a><b>c)(<?>)($)($a)]"),
-            ("echo '' \"\"", "; [(echo)()()]"),
-            ("echo a#b # c", "; [(echo)(a#b)]"),
-            ("echo ü\\ ö", "; [(echo)(ü ö)]"),
-        ] {
-            assert_eq!(shown(line), understood, "{line}");
-        }
-    }
-
-    #[test]
-    fn mistakes_are_shown_at_their_place() {
-        for (line, at, what) in [
-            ("echo 'x", 5, "this quote is not closed"),
-            ("echo \"x\\", 5, "this quote is not closed"),
-            ("echo \\", 5, "a character is missing behind this"),
-            ("| wc", 0, "a command is missing here"),
-            ("ls | | wc", 5, "a command is missing here"),
-            ("ls |", 3, "a command is missing here"),
-            ("ls &&", 3, "a command is missing here"),
-            ("&& ls", 0, "a command is missing here"),
-            (";; ls", 0, "a command is missing here"),
-            ("ls >", 4, "the name of a file is missing"),
-            ("ls > | x", 5, "the name of a file belongs here"),
-            ("ls > a > b", 7, "there is one of these already"),
-            ("> x", 3, "a command is missing here"),
-            (
-                "echo ${x",
-                5,
-                "a name in braces belongs here, as in ${name}",
-            ),
-            (
-                "echo ${}",
-                5,
-                "a name in braces belongs here, as in ${name}",
-            ),
-        ] {
-            assert_eq!(parse(line), Err(Mistake { at, what }), "{line}");
-        }
-        let mistake = parse("echo ü 'x").unwrap_err();
-        let explained = "  echo ü 'x\n         ^ this quote is not closed";
-        assert_eq!(mistake.explain("echo ü 'x"), explained);
-    }
-
-    #[test]
-    fn there_are_bounds() {
-        assert!(parse(&"x".repeat(MAX_LINE)).is_ok());
-        assert!(parse(&"x".repeat(MAX_LINE + 1)).is_err());
-        assert!(parse(&"x ".repeat(MAX_WORDS)).is_ok());
-        assert!(parse(&"x ".repeat(MAX_WORDS + 1)).is_err());
-        assert!(parse(&["x"; MAX_STAGES].join("|")).is_ok());
-        assert!(parse(&["x"; MAX_STAGES + 1].join("|")).is_err());
-        assert!(parse(&"x;".repeat(MAX_PARTS)).is_ok());
-        assert!(parse(&"x;".repeat(MAX_PARTS + 1)).is_err());
-    }
-
-    #[test]
-    fn the_last_word_is_found() {
-        for (line, found) in [
-            ("", (0, true, "")),
-            ("ca", (0, true, "ca")),
-            ("cat ", (4, false, "")),
-            ("cat a/b", (4, false, "a/b")),
-            ("cat x | gr", (8, true, "gr")),
-            ("cat x > o", (8, false, "o")),
-            ("cat 'a b", (4, false, "a b")),
-            ("a && ", (5, true, "")),
-        ] {
-            let (at, is_command, word) = found;
-            assert_eq!(
-                word_begin(line),
-                (at, is_command, word.to_string()),
-                "{line}"
-            );
-        }
-    }
-
-    #[test]
-    fn pipelines_know_where_they_stand() {
-        let line = "a b | c ; d > e &";
-        let spans = parse(line).unwrap().into_iter();
-        let texts: Vec<_> = spans.map(|p| &line[p.span.0..p.span.1]).collect();
-        assert_eq!(texts, ["a b | c", "d > e"]);
-    }
-
-    proptest! {
-        #[test]
-        fn no_line_is_too_odd(line in "([a-c]|[ |&;<>'\"$\\\\#{}?ü]){0,40}") {
-            match parse(&line) {
-                Ok(pipelines) => for pipeline in pipelines {
-                    prop_assert!(!pipeline.calls.is_empty());
-                    prop_assert!(pipeline.calls.iter().all(|call| !call.words.is_empty()));
-                    prop_assert!(line.get(pipeline.span.0..pipeline.span.1).is_some());
-                },
-                Err(mistake) => {
-                    prop_assert!(line.get(mistake.at..).is_some(), "{mistake:?}");
-                    mistake.explain(&line);
-                }
-            }
-            let (at, _, _) = word_begin(&line);
-            prop_assert!(line.get(at..).is_some());
-        }
-
-        /// What is in quotes comes out as it was.
-        #[test]
-        fn quotes_keep_what_is_in_them(text in "[^']{0,20}") {
-            let all = parse(&format!("echo '{text}'")).unwrap();
-            prop_assert_eq!(all[0].calls[0].words[1].expand(|_| String::new()), text);
         }
     }
 }
