@@ -113,13 +113,53 @@ impl Logs {
         is_new
     }
 
-    /// The next watcher that is to be told.
-    fn untold(&mut self) -> Option<Watcher> {
-        let last = self.log.last();
+    /// The next watcher that is to be told of the entries up to this one. Who said those further on tells of them:
+    /// so whoever tells is done some time, however much is said and read meanwhile.
+    fn untold(&mut self, number: u64) -> Option<Watcher> {
         let mut all = self.watchers.iter_mut();
-        let untold = all.find(|watching| !watching.is_told && watching.read < last)?;
+        let untold = all.find(|watching| !watching.is_told && watching.read < number)?;
         untold.is_told = true;
         Some(untold.watcher)
+    }
+
+    /// Tells this one of new entries from now on.
+    fn watch(&mut self, watcher: Watcher) -> Result<(), Error> {
+        let mut all = self.watchers.iter_mut();
+        let known = all.find(|watching| watching.watcher.pid == watcher.pid);
+        let watching = Watching {
+            watcher,
+            is_told: false,
+            read: 0,
+        };
+        match known {
+            Some(place) => *place = watching,
+            None => self
+                .watchers
+                .push(watching)
+                .map_err(|_| Error::TooManyListeners)?,
+        }
+        Ok(())
+    }
+
+    /// A page behind an entry, which this process has read then.
+    fn read(&mut self, pid: Pid, after: u64) -> LogEntries {
+        let mut page = LogEntries {
+            entries: Vec::new(),
+        };
+        let mut behind = after;
+        while let Some(entry) = self.log.after(behind) {
+            behind = entry.number;
+            if page.entries.push(to_message(&entry)).is_err() {
+                return page;
+            }
+        }
+        // It has read the last: it is to hear of the next.
+        let mut all = self.watchers.iter_mut();
+        if let Some(watching) = all.find(|watching| watching.watcher.pid == pid) {
+            watching.is_told = false;
+            watching.read = behind;
+        }
+        page
     }
 }
 
@@ -144,27 +184,27 @@ impl<P: Platform> Server<P> {
     /// Writes one line, and tells those who wait for it. Allocates nothing.
     fn say(&self, head: Head, name: &str, line: fmt::Arguments<'_>) {
         let mut logs = self.logs.lock();
-        logs.log.append(head, name, line);
+        let number = logs.log.append(head, name, line);
         if logs.printer.is_none() {
             logs.print_waiting(&self.platform);
         }
         let is_to_be_watched = logs.is_to_be_watched();
-        let watcher = logs.untold();
+        let watcher = logs.untold(number);
         drop(logs);
         if is_to_be_watched {
             self.watch_printer();
         }
-        self.tell_of_lines(watcher);
+        self.tell_of_lines(number, watcher);
     }
 
-    /// Tells this one, and the others that are not told.
-    fn tell_of_lines(&self, mut next: Option<Watcher>) {
+    /// Tells this one of the entries up to a number, and the others that are not told.
+    fn tell_of_lines(&self, number: u64, mut next: Option<Watcher>) {
         // One at a time: nobody is woken under a lock.
         while let Some(watcher) = next {
             if let Ok(guest) = self.guest(watcher.pid) {
                 guest.wake_for(watcher.task);
             }
-            next = self.logs.lock().untold();
+            next = self.logs.lock().untold(number);
         }
     }
 
@@ -277,47 +317,18 @@ impl<P: Platform> Guest<P> {
     pub(crate) fn watch_log(&self, task: u32) -> Result<(), Error> {
         let pid = self.pid();
         let mut logs = self.server.logs.lock();
-        let known = (logs.watchers.iter_mut()).find(|watching| watching.watcher.pid == pid);
-        let watcher = Watching {
-            watcher: Watcher { pid, task },
-            is_told: false,
-            read: 0,
-        };
-        match known {
-            Some(place) => *place = watcher,
-            None => logs
-                .watchers
-                .push(watcher)
-                .map_err(|_| Error::TooManyListeners)?,
-        }
+        logs.watch(Watcher { pid, task })?;
         // There may be some that it has not read.
-        let next = logs.untold();
+        let last = logs.log.last();
+        let next = logs.untold(last);
         drop(logs);
-        self.server.tell_of_lines(next);
+        self.server.tell_of_lines(last, next);
         Ok(())
     }
 
     /// A page of the log.
     pub(crate) fn read_log(&self, after: u64) -> LogEntries {
-        let mut page = LogEntries {
-            entries: Vec::new(),
-        };
-        let pid = self.pid();
-        let mut logs = self.server.logs.lock();
-        let mut behind = after;
-        while let Some(entry) = logs.log.after(behind) {
-            behind = entry.number;
-            if page.entries.push(to_message(&entry)).is_err() {
-                return page;
-            }
-        }
-        // It has read the last: it is to hear of the next.
-        let mut all = logs.watchers.iter_mut();
-        if let Some(watching) = all.find(|watching| watching.watcher.pid == pid) {
-            watching.is_told = false;
-            watching.read = behind;
-        }
-        page
+        self.server.logs.lock().read(self.pid(), after)
     }
 
     /// Becomes the printer.
@@ -362,5 +373,92 @@ fn to_message(entry: &Entry<'_>) -> LogEntry {
         is_first: entry.head.is_first,
         has_more: entry.has_more,
         text: Vec::from_slice(entry.text).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Watcher = Watcher {
+        pid: Pid(1),
+        task: 0,
+    };
+    const OTHER: Watcher = Watcher {
+        pid: Pid(2),
+        task: 0,
+    };
+
+    fn say(logs: &mut Logs) -> u64 {
+        let head = Head {
+            time: 0,
+            pid: Pid(3),
+            level: None,
+            is_first: true,
+        };
+        logs.log.append(head, "net", format_args!("a line"))
+    }
+
+    /// Who is told of a line up to this number; `then` is what each does at once.
+    fn told(logs: &mut Logs, number: u64, mut then: impl FnMut(&mut Logs, Pid)) -> u32 {
+        let mut count = 0;
+        while let Some(watcher) = logs.untold(number) {
+            count += 1;
+            assert!(count < 10, "whoever says a line is not done with telling");
+            then(logs, watcher.pid);
+        }
+        count
+    }
+
+    #[test]
+    fn who_reads_while_it_is_told_is_told_once() {
+        let mut logs = Logs::new();
+        logs.watch(ONE).unwrap();
+        logs.watch(OTHER).unwrap();
+        for _ in 0..5 {
+            let number = say(&mut logs);
+            let reads = |logs: &mut Logs, pid| {
+                assert_eq!(logs.read(pid, number - 1).entries.len(), 1);
+            };
+            assert_eq!(told(&mut logs, number, reads), 2);
+        }
+    }
+
+    #[test]
+    fn who_says_a_line_does_not_tell_of_those_of_others() {
+        let mut logs = Logs::new();
+        logs.watch(ONE).unwrap();
+        let number = say(&mut logs);
+        let mut last = number;
+        let count = told(&mut logs, number, |logs, pid| {
+            logs.read(pid, last - 1);
+            last = say(logs);
+        });
+        assert_eq!(count, 1);
+        // Who has said that does.
+        assert_eq!(told(&mut logs, last, |_, _| ()), 1);
+    }
+
+    #[test]
+    fn who_has_not_read_all_is_not_told_again() {
+        let mut logs = Logs::new();
+        logs.watch(ONE).unwrap();
+        for n in 0..100 {
+            let number = say(&mut logs);
+            // It reads the oldest only.
+            let reads = |logs: &mut Logs, pid| drop(logs.read(pid, 0));
+            assert!(told(&mut logs, number, reads) <= 1, "{n}");
+        }
+        let (mut behind, mut count) = (0, 0);
+        while let Some(last) = logs.read(ONE.pid, behind).entries.last() {
+            behind = last.number;
+            count += 1;
+        }
+        assert!(count > 1);
+        let number = say(&mut logs);
+        assert_eq!(told(&mut logs, number, |_, _| ()), 1);
+        // It sleeps meanwhile.
+        let number = say(&mut logs);
+        assert_eq!(told(&mut logs, number, |_, _| ()), 0);
     }
 }
