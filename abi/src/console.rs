@@ -16,6 +16,10 @@
 //! their newline (0x0a) included, and Ctrl-C, which gives a line up, as the byte 3 by itself; in [`Mode::Raw`] bytes go through as they come, without an echo. Two keys are the
 //! console guest's own in both: [`SWITCH`] goes on to the next client, and [`VIEW`] changes which lines of the
 //! log are shown.
+//!
+//! Input comes in numbered pieces, and the console guest keeps each until the client has asked for what is behind it.
+//! So a client that goes on with another console guest, to which the one before has left what it kept, gets each piece
+//! once.
 
 mod error;
 #[cfg(test)]
@@ -29,7 +33,7 @@ pub use error::Error;
 
 constants! {
     /// Version of this protocol.
-    VERSION: u32 = 1;
+    VERSION: u32 = 2;
     /// Longest message of either side, in bytes.
     MAX_MESSAGE: u32 = 1536;
     /// The key that puts the next client into the foreground: Ctrl-].
@@ -76,7 +80,11 @@ pub enum Request {
         bytes: Bytes,
     },
     /// Waits for input; answered with [`Reply::Input`]. One at a time: a second is refused with [`Error::Busy`].
-    Read,
+    Read {
+        /// The number of the last piece of input that the client has: it is not handed out again, nor is what was
+        /// before.
+        after: u64,
+    },
     /// Sets how input comes; answered with [`Reply::Done`].
     SetMode {
         /// How.
@@ -115,9 +123,14 @@ pub enum Reply {
     Welcome {
         /// Its slot.
         name: Name,
+        /// The number of the piece of input that was handed out last: who begins goes on behind it. Who was here
+        /// before, at a console guest that ended, goes on behind the one that it has.
+        given: u64,
     },
     /// What was typed: at least one byte, or none at the end of the input (Ctrl-D on an empty line, in lines).
     Input {
+        /// Its number.
+        number: u64,
         /// What.
         bytes: Bytes,
     },

@@ -29,12 +29,15 @@
 //! }
 //! ```
 //!
-//! The speed of the line is what it was: whoever started the machine has set it.
+//! The speed of the line is what it was: whoever started the machine has set it. What came before the driver did is
+//! taken, too: by the first turn, for which there may be no interrupt.
 
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod tests;
+
+use alloc::vec::Vec;
 
 use userland::device::{Registers, Width};
 
@@ -129,6 +132,8 @@ pub struct Pl011<A = Registers> {
     access: A,
     /// Interrupts that it has asked for.
     mask: u32,
+    /// What came before it had FIFOs.
+    early: Vec<u32>,
     overruns: u64,
     broken: u64,
 }
@@ -151,8 +156,13 @@ impl<A: Access> Pl011<A> {
             left = left.checked_sub(1).ok_or(Error::TimedOut)?;
         }
         let line = access.read(LCR_H)?;
-        // Line control is written while the device is off (3.3.7).
+        let mut early = Vec::new();
         if line & LCR_H_FEN == 0 {
+            // It loses what is there when it gets FIFOs.
+            while early.len() < FIFO && access.read(FR)? & FR_RXFE == 0 {
+                early.push(access.read(DR)?);
+            }
+            // Line control is written while the device is off (3.3.7).
             access.write(CR, 0)?;
             access.write(LCR_H, line | LCR_H_FEN)?;
         }
@@ -162,6 +172,7 @@ impl<A: Access> Pl011<A> {
         let mut device = Self {
             access,
             mask: 0,
+            early,
             overruns: 0,
             broken: 0,
         };
@@ -195,22 +206,31 @@ impl<A: Access> Pl011<A> {
     }
 
     fn receive(&mut self, mut take: impl FnMut(u8)) -> Result<(), Error> {
+        for data in core::mem::take(&mut self.early) {
+            self.came(data, &mut take);
+        }
         for _ in 0..BURST {
             if self.access.read(FR)? & FR_RXFE != 0 {
                 break;
             }
             let data = self.access.read(DR)?;
-            if data & DR_OVERRUN != 0 {
-                self.overruns += 1;
-            }
-            // A break, or a byte that came broken, is nothing that was typed.
-            if data & DR_BROKEN == 0 {
-                take(data as u8);
-            } else {
-                self.broken += 1;
-            }
+            self.came(data, &mut take);
         }
         Ok(())
+    }
+
+    /// Whoever takes it has it at once: no call is between, at which the guest could end.
+    #[inline(always)]
+    fn came(&mut self, data: u32, take: &mut impl FnMut(u8)) {
+        // A break, or a byte that came broken, is nothing that was typed.
+        if data & DR_BROKEN == 0 {
+            take(data as u8);
+        } else {
+            self.broken += 1;
+        }
+        if data & DR_OVERRUN != 0 {
+            self.overruns += 1;
+        }
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<usize, Error> {

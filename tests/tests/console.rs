@@ -3,6 +3,7 @@
 //! is ended in the midst of them.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use system_tests::build::{Build, Kernel};
@@ -260,13 +261,13 @@ fn it_is_ended_again_and_again_and_every_line_is_there() {
         .replace("writer=0", "writer=300")
         .replace("keeper=0", &format!("keeper={ENDS}"));
     let machine = boot(&spec);
-    // In the midst of things: keys may be lost, clients are not.
+    // In the midst of things.
     for _ in 0..20 {
         machine.type_keys(b"x");
         std::thread::sleep(Duration::from_millis(100));
     }
     let limit = Duration::from_secs(SECONDS);
-    // The last life is the one that shows the prompt; keys that came before it may be lost, too.
+    // The last life is the one that shows the prompt.
     let ready = machine.wait("the last life", limit, |text| {
         let (_, later) = text.split_once(ALONE)?;
         later.contains("one> ").then_some(())
@@ -308,15 +309,8 @@ fn who_was_in_the_foreground_is_again() {
     let spec = with(&["one", "two"]).replace("keeper=0", "keeper=1000");
     let machine = boot(&spec);
     see(&machine, "two: is `two` for the console");
-    // A key is lost that a life has taken and does not outlive.
-    let switched = (0..20).any(|_| {
-        machine.type_keys(SWITCH);
-        let shown = machine.wait("the switch", Duration::from_secs(2), |text| {
-            text.contains("-- two --").then_some(())
-        });
-        shown.is_ok()
-    });
-    assert!(switched, "the key was never taken");
+    machine.type_keys(SWITCH);
+    see(&machine, "-- two --");
     // Three lives later, and in the next one, nobody has typed anything.
     let ends = |text: &str| text.matches(ENDED).count();
     let lives = ends(&machine.text()) + 3;
@@ -358,4 +352,64 @@ fn the_server_prints_for_a_printer_that_does_not() {
         );
     }
     none_is_torn(&text, 0);
+}
+
+/// What a client has heard: what it says in the log of it, each once, whole.
+fn heard(text: &str, client: &str, before: &str, behind: &str) -> String {
+    let shown = screen(text).join("\n");
+    let mut heard = BTreeMap::new();
+    for entry in entries(&shown).filter(|entry| entry.guest == client) {
+        let what = entry.text.strip_prefix(before);
+        // One that was cut off when the console guest ended is shown again.
+        if let Some(what) = what.and_then(|what| what.strip_suffix(behind)) {
+            heard.insert(entry.time, format!("{what} "));
+        }
+    }
+    heard.into_values().collect()
+}
+
+/// Types these keys, one by one, while the console guest is ended again and again; answers all that was shown when the
+/// client has told of `last`.
+fn typed_in_many_lives(machine: &Machine, keys: &[u8], last: &str) -> String {
+    for key in keys {
+        machine.type_keys(&[*key]);
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    let lives = machine.text().matches(ENDED).count();
+    assert!(lives > 20, "{lives} lives");
+    let limit = Duration::from_secs(SECONDS);
+    let text = machine.wait(last, limit, |text| {
+        let line = text.lines().any(|line| line.ends_with(last));
+        line.then(|| text.to_owned())
+    });
+    text.unwrap_or_else(|error| panic!("{error}: `{last}` in {}", machine.text()))
+}
+
+#[test]
+fn lines_that_are_typed_while_it_is_ended_are_heard_once() {
+    let machine = boot(&with(&["one"]).replace("keeper=0", "keeper=1000"));
+    see(&machine, "one: is `one` for the console");
+    let lines: Vec<_> = (100..300).map(|n| format!("{n}\r")).collect();
+    let last = "one: heard `299`";
+    let text = typed_in_many_lives(&machine, lines.concat().as_bytes(), last);
+    let wanted: String = (100..300).map(|n| format!("{n} ")).collect();
+    assert_eq!(heard(&text, "one", "heard `", "`"), wanted);
+}
+
+#[test]
+fn keys_that_are_typed_while_it_is_ended_are_heard_once() {
+    let spec = with(&["three"]).replace("keeper=0", "keeper=1000").replace(
+        "one=foreground\", \"two\", \"three",
+        "one\", \"two\", \"three=foreground",
+    );
+    let machine = boot(&spec);
+    see(&machine, "three: in front: None");
+    let keys: Vec<_> = (0..600)
+        .map(|n: u16| b'a' + (n % 26) as u8)
+        .chain([b'!'])
+        .collect();
+    let text = typed_in_many_lives(&machine, &keys, "33]");
+    let wanted: String = keys.iter().map(|key| format!("{key} ")).collect();
+    let heard = heard(&text, "three", "keys [", "]");
+    assert_eq!(heard.replace(',', ""), wanted);
 }

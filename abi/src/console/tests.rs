@@ -15,7 +15,10 @@ fn the_longest_messages_fit() {
     fits(&Request::Write {
         bytes: bytes.clone(),
     });
-    fits::<Answer>(&Ok(Reply::Input { bytes }));
+    fits::<Answer>(&Ok(Reply::Input {
+        number: u64::MAX,
+        bytes,
+    }));
     fits::<Answer>(&Ok(Reply::Status(Status {
         foreground: Some(name.clone()),
         clients: core::iter::repeat_n(name.clone(), MAX_CLIENTS).collect(),

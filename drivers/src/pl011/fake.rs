@@ -123,6 +123,9 @@ impl Access for Fake {
             LCR_H => {
                 assert_eq!(state.control & 1, 0, "it is on");
                 assert_eq!(value, 0x60 | LCR_H_FEN, "eight bits, as before, and FIFOs");
+                if state.line_control != value {
+                    state.received.clear();
+                }
                 state.line_control = value;
             }
             CR => {

@@ -54,6 +54,22 @@ fn what_comes_is_taken_and_what_came_broken_is_counted() {
 }
 
 #[test]
+fn what_came_before_is_taken() {
+    // At the start of the machine, and after somebody who has set it up.
+    for line_control in [0x60, 0x60 | LCR_H_FEN] {
+        let fake = Fake::new();
+        fake.0.borrow_mut().line_control = line_control;
+        fake.arrive(0x61);
+        fake.arrive(1 << 8);
+        fake.arrive(0x62);
+        let mut uart = Pl011::new(fake).unwrap();
+        assert_eq!(take(&mut uart), [0x61, 0x62]);
+        assert_eq!(uart.broken(), 1);
+        assert_eq!(take(&mut uart), []);
+    }
+}
+
+#[test]
 fn a_byte_that_comes_alone_interrupts() {
     let (fake, mut uart) = set_up();
     fake.arrive(0x61);

@@ -73,8 +73,10 @@ impl Door {
                 return Err(Error::OtherVersion);
             }
             connection.greeted.set(true);
-            let name = self.name.clone();
-            return Ok(Reply::Welcome { name });
+            return Ok(Reply::Welcome {
+                name: self.name.clone(),
+                given: self.engine.with(|terminal| terminal.given(self.client)),
+            });
         }
         if !connection.greeted.get() {
             return Err(Error::OtherVersion);
@@ -83,9 +85,9 @@ impl Door {
         match request {
             Request::Hello { .. } => return Err(Error::OtherVersion),
             Request::Write { bytes } => self.write(&bytes).await,
-            Request::Read => {
-                let bytes = self.read(&connection).await?;
-                return Ok(Reply::Input { bytes });
+            Request::Read { after } => {
+                let (number, bytes) = self.read(&connection, after).await?;
+                return Ok(Reply::Input { number, bytes });
             }
             Request::SetMode { mode } => engine.with(|it| it.set_mode(client, mode)),
             Request::Foreground { client: name } => {
@@ -122,7 +124,7 @@ impl Door {
     }
 
     /// Waits for input, as long as the client does.
-    async fn read(&self, connection: &Rc<Connection>) -> Result<Bytes, Error> {
+    async fn read(&self, connection: &Connection, after: u64) -> Result<(u64, Bytes), Error> {
         if connection.reads.replace(true) {
             return Err(Error::Busy);
         }
@@ -132,7 +134,7 @@ impl Door {
         };
         self.engine
             .with(|terminal| terminal.set_waits(self.client, true));
-        let input = self.engine.wait(|terminal| terminal.read(self.client));
+        let input = self.engine.wait(|it| it.read(self.client, after));
         Ok(input.await)
     }
 
@@ -146,7 +148,8 @@ impl Door {
         self.connections
             .borrow_mut()
             .insert(number, connection.clone());
-        self.engine.with(|terminal| terminal.connect(self.client));
+        self.engine
+            .with(|terminal| terminal.connect(self.client, caller.pid()));
         debug!(
             "{}: {} has come, process {}",
             self.name,

@@ -51,8 +51,11 @@ struct Turn {
 impl Engine {
     pub fn new(config: &Config, uart: Pl011, printer: Printer, memory: Memory) -> Self {
         let mut terminal = Terminal::new(config);
-        if let Some(name) = memory.foreground() {
-            terminal.restore_foreground(&name);
+        let (kept, typed) = memory.left();
+        // More than there were keys in earlier lives.
+        terminal.restore(kept, Instant::now().nanoseconds());
+        for byte in typed {
+            terminal.typed(byte);
         }
         terminal.begin_log(printer.begin());
         Self {
@@ -174,13 +177,18 @@ impl Engine {
             terminal.settle();
         }
         let mut typed = Vec::new();
-        let sent = self
-            .uart
-            .borrow_mut()
-            .turn(terminal.output(), |byte| typed.push(byte))?;
+        let sent = self.uart.borrow_mut().turn(terminal.output(), |byte| {
+            // At once: the device has it no longer.
+            self.memory.typed(byte);
+            typed.push(byte);
+        })?;
         terminal.sent(sent);
         for byte in &typed {
             terminal.typed(*byte);
+        }
+        // Before anybody is given what was typed.
+        if let Some(kept) = terminal.changed() {
+            self.memory.keep(kept);
         }
         if let Some(number) = terminal.printed() {
             self.printer.acknowledge(number).map_err(|error| {
@@ -190,7 +198,6 @@ impl Engine {
                 }))
             })?;
         }
-        self.memory.keep(terminal.foreground());
         let is_done = terminal.output().is_empty();
         let can_go_on = sent > 0 && !is_done;
         Ok(Turn {

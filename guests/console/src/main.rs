@@ -57,7 +57,8 @@ async fn main(start: Start) -> Result<(), Failure> {
     let interrupt = Event::new();
     registers.device().listen(interrupt.task())?;
     let uart = Pl011::new(registers)?;
-    let memory = Memory::new(start.region(MEMORY));
+    let memory = Memory::new(start.region(MEMORY).as_ref())
+        .map_err(|error| format!("the channel `{MEMORY}`: {error}"))?;
     let engine = Rc::new(Engine::new(&config, uart, printer, memory));
     for (client, name) in engine.clients() {
         let Some(door) = start.region(&name) else {

@@ -46,6 +46,15 @@ pub enum Key {
 }
 
 impl Editor {
+    /// One in which this was typed.
+    pub fn with_line(mut line: Vec<u8>) -> Self {
+        line.truncate(MAX_LINE);
+        Self {
+            line,
+            ..Self::default()
+        }
+    }
+
     /// The line so far.
     pub fn line(&self) -> &[u8] {
         &self.line

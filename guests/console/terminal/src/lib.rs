@@ -7,7 +7,8 @@
 //! * [`Terminal`]: the screen, with a line at its bottom that belongs to the client in the foreground, and the lines
 //!   that others put above it.
 //! * `log`: the lines of the log, as they are put together, chosen and shown.
-//! * `client`: what is kept of each client; `editor`: the line that is typed.
+//! * `client`: what is known of each client; `editor`: the line that is typed; `input`: what was typed for it.
+//! * [`Kept`]: what outlives the console guest.
 //! * `plain`: text that steers no terminal.
 //!
 //! Nothing that comes from a client, from the log or from the keyboard makes any of this panic, and everything is
@@ -34,11 +35,12 @@ extern crate std;
 mod client;
 pub mod config;
 mod editor;
+mod input;
 mod log;
+mod output;
 mod plain;
-mod screen;
 mod terminal;
 #[cfg(test)]
 mod tests;
 
-pub use terminal::{ClientId, Terminal};
+pub use terminal::{ClientId, Kept, Terminal};

@@ -7,8 +7,9 @@ use atoll_abi::{
     Level, Pid,
     message::{LogEntry, Name},
 };
+use console_row::Row;
 
-use crate::{plain, screen::Tail};
+use crate::plain;
 
 /// Processes whose text for the console is not at the end of a line.
 const MAX_WRITERS: usize = 8;
@@ -37,7 +38,7 @@ pub struct Log {
 struct Writer {
     pid: Pid,
     name: Name,
-    tail: Tail,
+    tail: Row,
     since: u64,
 }
 
@@ -129,7 +130,7 @@ impl Log {
                 self.writers.push(Writer {
                     pid: entry.pid,
                     name: entry.name.clone(),
-                    tail: Tail::default(),
+                    tail: Row::default(),
                     since: now,
                 });
                 self.writers.len() - 1

@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The terminal.
 
-use alloc::{collections::VecDeque, format, vec::Vec};
+mod kept;
+mod keyboard;
+
+use alloc::{collections::VecDeque, vec::Vec};
 
 use atoll_abi::{
-    Level,
-    console::{Bytes, Error, Mode, SWITCH, Status, VIEW},
+    Level, Pid,
+    console::{Bytes, Error, Mode, Status},
     message::{LogEntry, Name},
 };
+
+pub use kept::Kept;
 
 use crate::{
     client::Client,
     config::Config,
-    editor::Key,
     log::{Log, under},
-    screen::Output,
+    output::Output,
 };
 
 /// Nanoseconds after which a line is shown that nobody finishes.
 const PATIENCE: u64 = 1_000_000_000;
-const INTERRUPT: u8 = 0x03;
-const BELL: &[u8] = b"\x07";
 
 /// A client: its place among those of the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Terminal {
     foreground: Option<usize>,
     /// What the client in the foreground has at the bottom of the screen is there now.
     is_drawn: bool,
+    /// Something that outlives the guest has changed.
+    pub(crate) has_changed: bool,
     colour: bool,
     log: Log,
     /// Entries of the log, each with the place in the output behind which it is shown.
@@ -50,6 +54,7 @@ impl Terminal {
             clients: config.clients.iter().map(Client::new).collect(),
             foreground: config.clients.iter().position(|client| client.is_first),
             is_drawn: true,
+            has_changed: true,
             colour: config.colour,
             log: Log::new(config.level, config.colour),
             shown: VecDeque::new(),
@@ -213,130 +218,19 @@ impl Terminal {
         last
     }
 
-    // ---- The keyboard
-
-    /// Takes a byte that was typed.
-    pub fn typed(&mut self, byte: u8) {
-        if u32::from(byte) == SWITCH {
-            self.switch();
-        } else if u32::from(byte) == VIEW {
-            self.change_view();
-        } else if let Some(place) = self.foreground {
-            self.type_for(place, byte);
-        } else {
-            self.output.push(BELL);
-        }
-    }
-
-    /// The next client that is connected.
-    fn switch(&mut self) {
-        let count = self.clients.len();
-        let first = self.foreground.map_or(0, |place| place + 1);
-        let mut others = (0..count).map(|n| (first + n) % count);
-        let next = others.find(|place| {
-            let client = self.clients.get(*place);
-            client.is_some_and(|client| client.connections > 0)
-        });
-        match next {
-            Some(next) => self.set_foreground(next),
-            None => self.output.push(BELL),
-        }
-    }
-
-    fn set_foreground(&mut self, next: usize) {
-        let before = self.foreground;
-        if before == Some(next) {
-            return;
-        }
-        let unfinished = before.and_then(|place| self.clients.get_mut(place));
-        if let Some(client) = unfinished {
-            client.since = self.now;
-            let has_line = !client.tail.is_empty() || !client.editor.line().is_empty();
-            if self.is_drawn && has_line {
-                self.output.push(b"\x1b[0m\n");
-            }
-        }
-        self.is_drawn = false;
-        self.foreground = Some(next);
-        if let Some(client) = self.clients.get(next) {
-            let line = format!("-- {} --", client.name);
-            self.show(line.as_bytes());
-        }
-        self.draw();
-    }
-
-    fn change_view(&mut self) {
-        let (level, what) = match self.log.level {
-            Some(Level::Debug) => (Some(Level::Info), "without debug lines"),
-            Some(Level::Info) => (Some(Level::Warn), "warnings and errors"),
-            Some(Level::Warn) => (Some(Level::Error), "errors"),
-            Some(Level::Error) => (None, "nothing"),
-            None => (Some(Level::Debug), "everything"),
-        };
-        self.log.level = level;
-        self.log.process = None;
-        self.show(format!("-- log: {what} --").as_bytes());
-        self.draw();
-    }
-
-    fn type_for(&mut self, place: usize, byte: u8) {
-        self.draw();
-        let Some(client) = self.clients.get_mut(place) else {
-            return;
-        };
-        if client.mode == Mode::Raw {
-            if !client.put_byte(byte) {
-                self.output.push(BELL);
-            }
-            return;
-        }
-        let is_in = match client.editor.key(byte) {
-            Key::Nothing => true,
-            Key::Bell => false,
-            Key::Echo(byte) => {
-                self.output.push(&[byte]);
-                true
-            }
-            Key::Erase => {
-                self.output.push(b"\x08 \x08");
-                true
-            }
-            Key::Redraw => {
-                self.output.push(b"\r\x1b[K");
-                self.output.push(client.tail.bytes());
-                self.output.push(client.editor.line());
-                true
-            }
-            Key::Line(line) => {
-                self.output.push(b"\n");
-                client.tail.clear();
-                client.put(line)
-            }
-            Key::Part(part) => {
-                // It stays on the screen, in front of what the client writes.
-                for byte in &part {
-                    client.tail.push(*byte);
-                }
-                client.put(part)
-            }
-            Key::Interrupt => {
-                self.output.push(b"^C\n");
-                client.tail.clear();
-                client.put([INTERRUPT].into())
-            }
-            Key::End => client.put(Vec::new()),
-        };
-        if !is_in {
-            self.output.push(BELL);
-        }
-    }
-
     // ---- Clients
 
-    /// A client has connected.
-    pub fn connect(&mut self, client: ClientId) {
+    /// A client has connected: this process.
+    pub fn connect(&mut self, client: ClientId, process: Pid) {
         if let Some(client) = self.clients.get_mut(client.0) {
+            let is_other = client.owner.is_some_and(|owner| owner != process);
+            if is_other && client.connections == 0 {
+                // What is kept was for one that ended while there was no console guest.
+                client.forget();
+            }
+            client.owner = Some(process);
             client.connections = client.connections.saturating_add(1);
+            self.has_changed = true;
         }
     }
 
@@ -355,6 +249,7 @@ impl Terminal {
         let has_line = rest.is_some() || !client.editor.line().is_empty();
         let name = client.name.clone();
         client.forget();
+        self.has_changed = true;
         match rest {
             Some(rest) if !is_foreground => self.show(&under(&name, &rest, self.colour)),
             // It is on the screen.
@@ -370,6 +265,7 @@ impl Terminal {
         let mut taken = 0;
         if is_foreground {
             self.draw();
+            self.take_line_away();
         }
         for byte in bytes {
             if !self.output.has_room() {
@@ -392,12 +288,35 @@ impl Terminal {
                 self.show(&line);
             }
         }
+        if is_foreground && let Some(client) = self.clients.get(id.0) {
+            self.output.push(client.editor.line());
+        }
         (taken, self.output.queued())
     }
 
-    /// Hands a client what was typed for it, if there is something.
-    pub fn read(&mut self, id: ClientId) -> Option<Bytes> {
-        self.clients.get_mut(id.0)?.take()
+    /// What is typed behind what the client has written gives way to more of that.
+    fn take_line_away(&mut self) {
+        let client = self.foreground.and_then(|place| self.clients.get(place));
+        if let Some(client) = client.filter(|client| !client.editor.line().is_empty()) {
+            self.output.push(b"\r\x1b[K");
+            self.output.push(client.tail.bytes());
+        }
+    }
+
+    /// Hands a client what was typed for it behind the piece of this number, with its number, if there is something.
+    pub fn read(&mut self, id: ClientId, after: u64) -> Option<(u64, Bytes)> {
+        let input = &mut self.clients.get_mut(id.0)?.input;
+        let before = input.taken();
+        let read = input.after(after);
+        self.has_changed |= input.taken() != before;
+        read
+    }
+
+    /// The number of the piece that was handed to a client last.
+    pub fn given(&self, id: ClientId) -> u64 {
+        self.clients
+            .get(id.0)
+            .map_or(0, |client| client.input.given())
     }
 
     /// A client begins to wait for input, or ends to.
@@ -419,11 +338,12 @@ impl Terminal {
             return;
         };
         let before = core::mem::replace(&mut client.mode, mode);
+        self.has_changed |= before != mode;
         if before == Mode::Line && mode == Mode::Raw {
             let editor = core::mem::take(&mut client.editor);
             for byte in editor.line() {
                 client.tail.push(*byte);
-                client.put_byte(*byte);
+                client.input.put_byte(*byte);
             }
         }
     }
@@ -486,17 +406,9 @@ impl Terminal {
         }
     }
 
-    // ---- What outlives the guest
-
     /// Who is in the foreground.
     pub fn foreground(&self) -> Option<&Name> {
         let client = self.clients.get(self.foreground?)?;
         Some(&client.name)
-    }
-
-    /// Puts this one there, which was there before the guest was started again. Nothing is shown.
-    pub fn restore_foreground(&mut self, name: &str) {
-        let found = self.clients.iter().position(|it| it.name == name);
-        self.foreground = found.or(self.foreground);
     }
 }

@@ -14,6 +14,8 @@ use atoll_abi::{
     message::Name,
 };
 
+use console_row::Row;
+
 use crate::{
     Level,
     rpc::{self, CallError, Client, ConnectError},
@@ -21,8 +23,6 @@ use crate::{
     start::Start,
 };
 
-/// Most bytes of a line that is written anew for another console guest.
-const MAX_LINE: usize = 512;
 /// How long a console guest that ended gets to be there again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -75,8 +75,8 @@ impl From<ConnectError> for Error {
 /// `time`.
 ///
 /// When the console guest is started again, calls that are under way go on with the next one: it is told the mode
-/// again, and the line that this guest had not finished. What was written at that moment may be shown twice, what was
-/// typed may be lost.
+/// again, and the line that this guest had not finished. What was written at that moment may be shown twice. What was
+/// typed comes once, if the console guest can keep it (see `docs/console.md`).
 ///
 /// ```no_run
 /// use userland::console::{Error, Terminal};
@@ -99,7 +99,9 @@ struct Shared {
     client: Client<Request, Answer>,
     mode: Cell<Mode>,
     /// What was written behind the last end of a line.
-    line: RefCell<Vec<u8>>,
+    row: RefCell<Row>,
+    /// The number of the last piece of input that has come; none: it is the first console guest that says what was.
+    taken: Cell<Option<u64>>,
     /// Counts the connections with the console guest: what it was told before, it does not know any more.
     connection: Cell<u32>,
     /// The one that has begun with a greeting, and knows the mode; and the one that knows the line.
@@ -148,7 +150,8 @@ impl Terminal {
             shared: Rc::new(Shared {
                 client,
                 mode: Cell::default(),
-                line: RefCell::default(),
+                row: RefCell::default(),
+                taken: Cell::new(None),
                 connection: Cell::new(0),
                 greeted: Cell::new(None),
                 redrawn: Cell::new(None),
@@ -176,31 +179,14 @@ impl Terminal {
     /// # Errors
     /// See [`Error`].
     pub async fn write(&self, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
-        for part in bytes.as_ref().chunks(MAX_BYTES) {
+        for part in parts(bytes.as_ref()) {
             let request = Request::Write {
                 bytes: Bytes::from_slice(part).unwrap_or_default(),
             };
             self.ask_for_done(&request).await?;
-            self.note_line(part);
+            self.shared.row.borrow_mut().extend(part);
         }
         Ok(())
-    }
-
-    /// Keeps what is not finished.
-    fn note_line(&self, bytes: &[u8]) {
-        let mut line = self.shared.line.borrow_mut();
-        let rest = match bytes.iter().rposition(|byte| *byte == b'\n') {
-            Some(end) => {
-                line.clear();
-                bytes.get(end + 1..).unwrap_or_default()
-            }
-            None => bytes,
-        };
-        line.extend_from_slice(rest);
-        // Half a line is worse than none.
-        if line.len() > MAX_LINE {
-            line.clear();
-        }
     }
 
     /// Waits for input: in lines one with its newline, raw what has come. None: the end of the input, Ctrl-D on an empty
@@ -221,14 +207,22 @@ impl Terminal {
     /// # Errors
     /// See [`Error`].
     pub async fn read(&self) -> Result<Option<Bytes>, Error> {
-        match self.ask(&Request::Read).await? {
-            Reply::Input { bytes } => {
-                if self.shared.mode.get() == Mode::Line {
-                    self.shared.line.borrow_mut().clear();
-                }
-                Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
+        let shared = &*self.shared;
+        loop {
+            self.ready().await?;
+            let after = shared.taken.get().unwrap_or_default();
+            let reply = match self.say(&Request::Read { after }).await {
+                Err(Error::Call(CallError::Disconnected)) => continue,
+                other => other?,
+            };
+            let Reply::Input { number, bytes } = reply else {
+                return Err(Error::Unexpected);
+            };
+            shared.taken.set(Some(number));
+            if shared.mode.get() == Mode::Line {
+                shared.row.borrow_mut().clear();
             }
-            _ => Err(Error::Unexpected),
+            return Ok(Some(bytes).filter(|bytes| !bytes.is_empty()));
         }
     }
 
@@ -313,10 +307,9 @@ impl Terminal {
     async fn ask(&self, request: &Request) -> Result<Reply, Error> {
         loop {
             self.ready().await?;
-            match self.shared.client.call(request).await {
-                Ok(answer) => return answer.map_err(Error::Refused),
-                Err(CallError::Disconnected) => {}
-                Err(error) => return Err(Error::Call(error)),
+            match self.say(request).await {
+                Err(Error::Call(CallError::Disconnected)) => {}
+                other => return other,
             }
         }
     }
@@ -351,14 +344,20 @@ impl Terminal {
     async fn greet(&self, connection: u32) -> Result<(), Error> {
         let shared = &*self.shared;
         let hello = Request::Hello { version: VERSION };
-        let Reply::Welcome { name } = self.say(&hello).await? else {
+        let Reply::Welcome { name, given } = self.say(&hello).await? else {
             return Err(Error::Unexpected);
         };
         *shared.name.borrow_mut() = name;
+        if shared.taken.get().is_none() {
+            shared.taken.set(Some(given));
+        }
         let mode = shared.mode.get();
         self.say(&Request::SetMode { mode }).await?;
         if shared.redrawn.replace(Some(connection)) != Some(connection) {
-            let bytes = Bytes::from_slice(&shared.line.borrow()).unwrap_or_default();
+            // Half a row is worse than none.
+            let row = Some(shared.row.borrow().clone()).filter(|row| !row.is_cut());
+            let row = row.unwrap_or_default();
+            let bytes = Bytes::from_slice(row.bytes()).unwrap_or_default();
             self.say(&Request::Write { bytes }).await?;
         }
         Ok(())
@@ -370,7 +369,50 @@ impl Terminal {
     }
 }
 
+/// Parts that fit into a request, cut where a character ends, if there are characters.
+fn parts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    core::iter::from_fn(move || {
+        let mut len = rest.len().min(MAX_BYTES);
+        // A character has at most four bytes.
+        for end in (len.saturating_sub(3)..=len).rev() {
+            let is_inside = rest.get(end).is_some_and(|byte| byte & 0xc0 == 0x80);
+            if !is_inside && end > 0 {
+                len = end;
+                break;
+            }
+        }
+        let (part, others) = rest.split_at_checked(len)?;
+        rest = others;
+        Some(part).filter(|part| !part.is_empty())
+    })
+}
+
 /// A name of a client or a process.
 fn name(text: &str) -> Result<Name, Error> {
     Name::try_from(text).map_err(|_| Error::Refused(Reason::NoClient))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_cut_between_characters() {
+        let lens = |text: &[u8]| parts(text).map(<[u8]>::len).collect::<Vec<_>>();
+        assert_eq!(lens(b""), []);
+        assert_eq!(lens(&[b'x'; MAX_BYTES]), [MAX_BYTES]);
+        assert_eq!(lens(&[b'x'; MAX_BYTES + 1]), [MAX_BYTES, 1]);
+        for before in 0..4 {
+            let text = alloc::format!("{}{}", "x".repeat(before), "\u{1f40c}".repeat(600));
+            let all: Vec<_> = parts(text.as_bytes()).collect();
+            assert!(
+                all.iter().all(|part| str::from_utf8(part).is_ok()),
+                "{before}"
+            );
+            assert_eq!(all.concat(), text.as_bytes());
+        }
+        // What is no text is cut anywhere.
+        assert_eq!(lens(&[0x80; MAX_BYTES + 1]), [MAX_BYTES, 1]);
+    }
 }

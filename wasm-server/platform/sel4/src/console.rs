@@ -26,6 +26,8 @@ const FBRD: usize = 0x28;
 const LCR_H: usize = 0x2c;
 const CR: usize = 0x30;
 const IMSC: usize = 0x38;
+/// Line control: FIFOs. Without them the device loses what it has in them.
+const LCR_H_FEN: u32 = 1 << 4;
 /// UART, transmitter and receiver enabled.
 const CR_ENABLED: u32 = 1 << 0 | 1 << 8 | 1 << 9;
 /// The receive FIFO is empty.
@@ -71,7 +73,8 @@ pub fn note_write(address: usize, value: u32) {
     }
 }
 
-/// Prints again where a guest has printed: with the device as it was found, at the beginning of a line.
+/// Prints again where a guest has printed: with the device as it was found, at the beginning of a line. It keeps the
+/// FIFOs that the guest has given it, and what was typed and is in them: that is the next guest's.
 pub fn again() {
     let base = REGISTERS.load(Ordering::Relaxed);
     if base == 0 {
@@ -79,24 +82,30 @@ pub fn again() {
     }
     let _guard = LINE.lock();
     let [ibrd, fbrd, lcr_h] = FOUND.each_ref().map(|place| place.load(Ordering::Relaxed));
-    // In this order: what is written to the line control makes the baud rate valid, and is to be written while
-    // the device is off (3.3.6, 3.3.7).
-    let values = [
-        (CR, 0),
-        (IMSC, 0),
-        (IBRD, ibrd),
-        (FBRD, fbrd),
-        (LCR_H, lcr_h),
-        (CR, CR_ENABLED),
-    ];
-    for (offset, value) in values {
-        // SAFETY: `init` was promised that these are the registers. They have an effect on the line, and
-        // nothing else.
-        unsafe { ptr::with_exposed_provenance_mut::<u32>(base + offset).write_volatile(value) };
+    // SAFETY: `init` was promised that these are the registers. To read these changes nothing.
+    let now = [IBRD, FBRD, LCR_H].map(|offset| unsafe {
+        ptr::with_exposed_provenance::<u32>(base + offset).read_volatile()
+    });
+    let [_, _, line_control] = now;
+    let found = [ibrd, fbrd, lcr_h | line_control & LCR_H_FEN];
+    put_register(base, IMSC, 0);
+    if now != found {
+        // In this order: what is written to the line control makes the baud rate valid, and is to be written while
+        // the device is off (3.3.6, 3.3.7). It hears nothing then.
+        put_register(base, CR, 0);
+        for (offset, value) in [IBRD, FBRD, LCR_H].into_iter().zip(found) {
+            put_register(base, offset, value);
+        }
     }
+    put_register(base, CR, CR_ENABLED);
     if LAST.swap(END, Ordering::Relaxed) != END {
         let _ = Uart.write_str("\n");
     }
+}
+
+fn put_register(base: usize, offset: usize, value: u32) {
+    // SAFETY: `init` was promised that these are the registers. They have an effect on the line, and nothing else.
+    unsafe { ptr::with_exposed_provenance_mut::<u32>(base + offset).write_volatile(value) };
 }
 
 /// Others print, too: all have this page.
