@@ -77,13 +77,13 @@ macro_rules! said {
 
 said!(
     userland::Error,
+    userland::console::Error,
     userland::fs::Error,
     userland::init::Error,
     userland::net::Error,
     userland::rpc::CallError,
     userland::rpc::ConnectError,
     userland::time::Elapsed,
-    atoll_abi::console::Error,
     OpenError,
     Taken,
     http1::BadUrl,

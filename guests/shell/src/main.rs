@@ -33,6 +33,7 @@ mod failure;
 mod files;
 mod jobs;
 mod keyboard;
+mod outbox;
 mod pipeline;
 mod session;
 mod shell;
@@ -40,7 +41,7 @@ mod stream;
 mod terminal;
 
 use alloc::rc::Rc;
-use core::time::Duration;
+use core::{convert::Infallible, time::Duration};
 
 use failure::Failure;
 use session::Session;
@@ -48,9 +49,10 @@ use shell::Shell;
 use shell_line::GREETING;
 use terminal::Terminal;
 use userland::{
-    future::{Either, select},
+    future::select,
     info,
     net::{TcpListener, TcpStream},
+    shm::Region,
     start::Start,
     task::{spawn, stopping},
     time::sleep,
@@ -84,16 +86,16 @@ async fn main(start: Start) -> Result<(), Failure> {
         stopping().await;
         return Ok(());
     };
-    let sessions = async {
-        loop {
-            let terminal = Terminal::console(&shell.start, &console).await?;
-            let session = Session::new(&shell, terminal.output());
-            session.run(terminal).await;
-        }
-    };
-    match select(sessions, stopping()).await {
-        Either::First(end) => end,
-        Either::Second(()) => Ok(()),
+    select(sit(&shell, &console), stopping()).await;
+    Ok(())
+}
+
+/// Sessions at the console, one after the other.
+async fn sit(shell: &Rc<Shell>, console: &Region) -> Infallible {
+    loop {
+        let terminal = Terminal::console(&shell.start, console).await;
+        let session = Session::new(shell, terminal.output());
+        session.run(terminal).await;
     }
 }
 

@@ -7,10 +7,6 @@ use alloc::{
     vec::Vec,
 };
 
-use atoll_abi::{
-    console::{Reply, Request},
-    message::Name,
-};
 use userland::{
     Level, MAX_TEXT,
     logs::{self, LogEntry},
@@ -175,16 +171,10 @@ pub async fn view(mut call: Call) -> Done {
                 )));
             }
         };
-        let process = args.get(1).map(|name| Name::try_from(name.as_str()));
-        let process = process
-            .transpose()
-            .map_err(|_| Failure::new("the name is too long"))?;
-        console.request(&Request::View { level, process }).await?;
-        return Ok(());
+        let process = args.get(1).map(String::as_str);
+        return Ok(console.view(level, process).await?);
     }
-    let Reply::Status(status) = console.request(&Request::Status).await? else {
-        return Err(Failure::new("the console answers something else"));
-    };
+    let status = console.status().await?;
     let shown = LEVELS
         .iter()
         .find(|(_, level)| Some(*level) == status.level);
