@@ -11,10 +11,15 @@ use crate::machine::{LIMIT, Machine};
 /// What the shell's prompt ends with when nothing is typed behind it: then the row is cleared.
 const PROMPT: &str = "> \u{1b}[K";
 
+/// Columns of a terminal behind a connection: each line is in one row, whole.
+const COLUMNS: u16 = 500;
+/// Columns at the serial line, where nobody says how many there are.
+const SERIAL_COLUMNS: u16 = 80;
+
 /// Where a user sits.
 #[derive(Debug)]
 pub enum Seat<'a> {
-    /// At the serial line.
+    /// At the serial line, where lines of the log come between.
     Serial(&'a Machine),
     /// Behind a connection.
     Tcp(Connection),
@@ -71,8 +76,9 @@ impl<'a> User<'a> {
     pub fn new(seat: Seat<'a>) -> Self {
         let mut user = Self { seat, read: 0 };
         if let Seat::Tcp(_) = &user.seat {
-            // A terminal with 500 columns (RFC 1073): each line is in one row, whole.
-            user.types(&[255, 250, 31, 1, 244, 0, 50, 255, 240]);
+            // RFC 1073.
+            let [high, low] = COLUMNS.to_be_bytes();
+            user.types(&[255, 250, 31, high, low, 0, 50, 255, 240]);
         }
         user.until("the first prompt", |text| {
             text.find(PROMPT).map(|at| at + PROMPT.len())
@@ -166,13 +172,19 @@ impl<'a> User<'a> {
     #[track_caller]
     pub fn run(&mut self, line: &str) -> String {
         self.types(line.as_bytes());
+        self.enters(line)
+    }
+
+    /// Has the line done that is this one by now; answers what came of it.
+    #[track_caller]
+    pub fn enters(&mut self, line: &str) -> String {
         self.types(b"\r");
-        // The line as it is left on the screen.
-        let echo = format!("{line}\u{1b}[K");
-        self.until(line, |text| {
-            let at = text.find(&echo)? + echo.len();
-            text[at..].find('\n').map(|end| at + end + 1)
-        });
+        let columns = match &self.seat {
+            Seat::Serial(_) => SERIAL_COLUMNS,
+            Seat::Tcp(_) => COLUMNS,
+        };
+        // The prompt behind this: one that was there before may be shown again, when a line of the log came.
+        self.until(line, |text| end_of_echo(text, line, columns.into()));
         self.prompt()
     }
 
@@ -190,5 +202,38 @@ impl<'a> User<'a> {
             );
         }
         shown
+    }
+}
+
+/// Where the row ends in which a line is left on the screen, behind a prompt and as far as there is room.
+fn end_of_echo(text: &str, line: &str, columns: usize) -> Option<usize> {
+    text.match_indices("C\n").find_map(|(at, end)| {
+        // The cursor is at the begin of the line, behind the prompt.
+        let (row, prompt) = text[..at].rsplit_once("\u{1b}[K\u{1b}[")?;
+        let room = columns.checked_sub(prompt.parse::<usize>().ok()? + 1)?;
+        let shown: String = line.chars().take(room).collect();
+        let is_it = row.ends_with(&format!("> {shown}"));
+        is_it.then_some(at + end.len())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_left_on_the_screen() {
+        let text = "a:/> ps\u{1b}[K\u{1b}[5C";
+        assert_eq!(end_of_echo(text, "ps", 80), None);
+        let text = format!("{text}\nmore");
+        assert_eq!(end_of_echo(&text, "ps", 80), Some(text.len() - 4));
+        assert_eq!(end_of_echo(&text, "caps", 80), None);
+    }
+
+    #[test]
+    fn a_long_line_has_no_room() {
+        let text = "a:/> long l\u{1b}[K\u{1b}[5C\n";
+        assert_eq!(end_of_echo(text, "long line", 12), Some(text.len()));
+        assert_eq!(end_of_echo(text, "long line", 80), None);
     }
 }
