@@ -257,6 +257,10 @@ impl Session {
             let byte = self.keyboard.byte().await?;
             let more = self.keyboard.has_more();
             let step = self.editor.borrow_mut().push(byte, more, &mut out);
+            if !matches!(step, Step::Edited | Step::Complete { .. }) {
+                // While it is shown, a job may have something to say.
+                self.edited.set(Edited::Nothing);
+            }
             if step != Step::Edited {
                 self.raw(&core::mem::take(&mut out)).await;
             }
@@ -291,6 +295,7 @@ impl Session {
             let more = self.keyboard.has_more();
             let step = self.reader.borrow_mut().push(byte, more, &mut out);
             if !matches!(step, Step::Edited | Step::Complete { .. }) {
+                self.edited.set(Edited::Nothing);
                 self.raw(&core::mem::take(&mut out)).await;
             }
             match step {
