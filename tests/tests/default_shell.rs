@@ -80,17 +80,30 @@ fn memory(user: &mut User<'_>) {
         spent
     };
     let before = of_shell(user);
-    // It keeps the lines.
-    user.expect("cat /files/index.html | grep -c title", &["1\n"]);
-    let numbers = "set x=0123456789012345678901234567890123456789";
-    user.expect(numbers, &[]);
-    let twice = "set x=$x$x$x$x$x$x$x$x$x$x";
+    user.expect("cat /files/index.html /files/index.html > /page", &[]);
     for _ in 0..4 {
-        user.run(twice);
+        user.expect("cat /page /page > /pages; cat /pages /pages > /page", &[]);
     }
+    // It keeps the lines.
+    let kept = user.expect("tail -n 100000 /page | wc", &["8192 "]);
     let after = of_shell(user);
-    assert!(after >= before + (256 << 10), "{before} {after}");
-    user.expect("set x=", &[]);
+    assert!(after >= before + (256 << 10), "{before} {after} {kept}");
+    // Not as many as somebody likes, nor a line of any length: whatever is asked of it, it goes on.
+    user.expect(
+        "cat /page /page /page /page | tail -n 100000",
+        &["it keeps"],
+    );
+    user.expect("set x=0123456789012345678901234567890123456789", &[]);
+    user.expect(
+        "set x=$x$x$x$x$x$x$x$x$x$x; set x=$x$x$x$x$x$x$x$x$x$x",
+        &[],
+    );
+    user.expect(
+        "set y=$x; set x=$x$x$x$x$x",
+        &["`x` would be longer than 16K"],
+    );
+    user.expect("set x=$x$x$x$x; echo $x$x$x$x | wc -c", &["64001\n"]);
+    user.expect("echo $x$x$x$x$x | wc -c", &["the line is too long"]);
 }
 
 /// What Tab offers is what the command takes.
@@ -149,11 +162,6 @@ fn pasted(user: &mut User<'_>) {
 
 /// A live `top`: how full a channel is whose reader sleeps, in any order, within the screen.
 fn live(user: &mut User<'_>) {
-    user.expect("cat /files/index.html /files/index.html > /page", &[]);
-    user.expect("cat /page /page > /pages; cat /pages /pages > /page", &[]);
-    user.expect("cat /page /page > /pages; cat /pages /pages > /page", &[]);
-    user.expect("cat /page /page > /pages; cat /pages /pages > /page", &[]);
-    user.expect("cat /page /page > /pages; cat /pages /pages > /page", &[]);
     user.expect("cat /page /page /page | sleep 1000 &", &["%1"]);
     user.types(b"top -s 1\r");
     for keys in ["", "m", "w", "x", "b"] {
@@ -177,17 +185,16 @@ fn live(user: &mut User<'_>) {
     user.expect("stop %1", &[]);
 }
 
-/// A shell that is busy for long does not keep others from what they are asked for.
+/// A shell that is busy for long, with the console that shows what it writes, does not keep others from what they are
+/// asked for.
 fn busy(user: &mut User<'_>) {
-    for _ in 0..2 {
-        user.expect("cat /page /page > /pages; cat /pages /pages > /page", &[]);
-    }
     let begin = Instant::now();
-    let mut rounds = 0;
     while begin.elapsed() < Duration::from_secs(12) {
-        user.expect("cat /page | cat | cat | cat | wc -c", &["5816320\n"]);
-        rounds += 1;
+        // The variable is that of `memory`.
+        let much = "echo $x$x$x;".repeat(10);
+        user.types(format!("{much} echo en''ough\r").as_bytes());
+        user.sees("enough\n");
     }
-    assert!(rounds > 0);
+    user.prompt();
     user.expect("log -n 1000 warn | grep -c answer", &["0\n"]);
 }

@@ -9,7 +9,7 @@ use alloc::{
 };
 use core::cell::Cell;
 
-use shell_language::{COMMANDS, Command, Join, Pipeline, Redirect, nearest, resolve};
+use shell_language::{COMMANDS, Command, Join, Part, Pipeline, Redirect, Word, nearest, resolve};
 use userland::{
     fs::OpenOptions,
     future::{Either, select},
@@ -22,6 +22,9 @@ use crate::{
     session::Session,
     stream::{Above, Pipe, Sink, Source},
 };
+
+/// Most bytes of the words of a pipeline, with what variables hold.
+const MAX_EXPANDED: usize = 64 << 10;
 
 /// The tasks of a pipeline, which end with it.
 struct Stages(Vec<(String, JoinHandle<Done>)>);
@@ -152,6 +155,24 @@ async fn start(
             variables.get(name).cloned().unwrap_or_default()
         }
     };
+    let mut room = MAX_EXPANDED;
+    let mut expand = |word: &Word| {
+        let mut text = String::new();
+        for part in &word.parts {
+            let held;
+            let more = match part {
+                Part::Text(text) => text,
+                Part::Variable(name) => {
+                    held = variable(name);
+                    &held
+                }
+            };
+            let left = room.checked_sub(more.len());
+            room = left.ok_or_else(|| Failure::new("the line is too long with its variables"))?;
+            text += more;
+        }
+        Ok::<_, Failure>(text)
+    };
     let mut calls = Vec::new();
     let mut before = if foreground {
         Source::Keys(session.clone())
@@ -159,7 +180,8 @@ async fn start(
         Source::Nothing
     };
     for (n, call) in pipeline.calls.iter().enumerate() {
-        let mut words = call.words.iter().map(|word| word.expand(variable));
+        let words: Result<Vec<_>, _> = call.words.iter().map(&mut expand).collect();
+        let mut words = words?.into_iter();
         let name = words.next().unwrap_or_default();
         if shell_language::command(&name).is_none() {
             return Err(unknown(&name));
@@ -177,11 +199,11 @@ async fn start(
         };
         let mut input = core::mem::replace(&mut before, next);
         if let Some(file) = &call.input {
-            let path = file.expand(variable);
+            let path = expand(file)?;
             input = open(session, &path).await?;
         }
         if let Some(Redirect { to, append }) = &call.output {
-            let path = to.expand(variable);
+            let path = expand(to)?;
             output = create(session, &path, *append).await?;
         }
         calls.push(Call {

@@ -194,6 +194,12 @@ pub async fn set(mut call: Call) -> Done {
             .split_once('=')
             .filter(|(name, _)| is_name(name))
             .ok_or_else(|| Failure::Misused(format!("`{arg}` is not NAME=VALUE")))?;
+        if value.len() > MAX_VALUE {
+            return Err(Failure::new(format!(
+                "`{name}` would be longer than {}",
+                Size(MAX_VALUE as u64)
+            )));
+        }
         let mut variables = call.session.variables.borrow_mut();
         if variables.len() >= MAX_VARIABLES && !variables.contains_key(name) {
             return Err(Failure::new("there are too many variables"));
@@ -203,8 +209,10 @@ pub async fn set(mut call: Call) -> Done {
     Ok(())
 }
 
-/// Most variables of a session.
+/// Most variables of a session, and most bytes of one.
 const MAX_VARIABLES: usize = 64;
+/// See [`MAX_VARIABLES`].
+const MAX_VALUE: usize = 16 << 10;
 
 pub async fn history(mut call: Call) -> Done {
     call.nothing()?;

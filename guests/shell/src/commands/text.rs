@@ -15,8 +15,10 @@ use crate::{
     stream::{Lines, Source},
 };
 
-/// Most lines that `tail` keeps.
+/// Most lines that `tail` keeps, and most bytes of them.
 const MAX_KEPT: u64 = 100_000;
+/// See [`MAX_KEPT`].
+const MAX_KEPT_BYTES: usize = 1 << 20;
 
 /// What there is to read: files, or what comes in.
 async fn sources(call: &mut Call, paths: &[String]) -> Result<Vec<(String, Source)>, Failure> {
@@ -110,12 +112,20 @@ pub async fn tail(mut call: Call) -> Done {
     for (_, mut source) in sources(&mut call, &options.args).await? {
         let mut lines = Lines::default();
         let mut kept: VecDeque<String> = VecDeque::new();
+        let mut bytes = 0;
         while let Some(line) = lines.next(&mut source).await? {
             if kept.len() == count {
-                kept.pop_front();
+                bytes -= kept.pop_front().map_or(0, |line| line.len());
             }
             if count > 0 {
+                bytes += line.len();
                 kept.push_back(line);
+            }
+            if bytes > MAX_KEPT_BYTES {
+                return Err(Failure::new(format!(
+                    "so many lines are more than the {} that it keeps",
+                    shell_language::Size(MAX_KEPT_BYTES as u64)
+                )));
             }
         }
         for line in kept {
