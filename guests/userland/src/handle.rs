@@ -5,15 +5,21 @@
 //! [`Process`](crate::process::Process), a [`Session`](crate::session::Session) or a
 //! [`Service`](crate::singleton::Service). To drop the value is not to give the capability up: it stays
 //! in the guest's table until [`Capability::close`], or until it is taken away, of which a [`notice`]
-//! tells. One with the right to grant can be handed on: as a [`Token`], or to another process by name. See the
+//! tells: [`notices`] are for every task that wants to see them, and a [`Slot`] is what they say of one capability. One with the right to grant can be handed on: as a [`Token`], or to another process by name. See the
 //! example of [`Capability`].
+
+mod notices;
+mod slot;
 
 use core::fmt;
 
 pub use atoll_abi::message::{Event, HandleInfo, Notice};
 use atoll_abi::{Handle, Rights, message::Kind};
 
-use crate::{Error, sys::calls, task, time::Instant, wake::Task};
+use crate::{Error, sys::calls, time::Instant, wake::Task};
+pub use notices::{Notices, notices};
+pub use slot::Slot;
+pub(crate) use slot::renewed;
 
 /// What a handle of the guest's table designates.
 ///
@@ -303,7 +309,8 @@ pub(crate) fn of_kind<T: Capability>(handle: Handle) -> Result<T, Error> {
     }
 }
 
-/// Takes the next notice: of a capability that was given to this guest, or taken from it.
+/// Takes the next notice: of a capability that was given to this guest, or taken from it. In a guest where a task reads
+/// [`notices`], that has them already.
 ///
 /// ```no_run
 /// use userland::{Error, handle, info};
@@ -320,50 +327,6 @@ pub(crate) fn of_kind<T: Capability>(handle: Handle) -> Result<T, Error> {
 /// None that a guest of this version meets.
 pub fn notice() -> Result<Option<Notice>, Error> {
     calls::handle::notice(&())
-}
-
-/// The notices, for a task to wait for. Needs the grant `wake`. There is one listener for them: this takes
-/// the place of an earlier [`watch`].
-///
-/// ```no_run
-/// use userland::{Error, handle, info};
-///
-/// async fn tell() -> Result<(), Error> {
-///     let mut notices = handle::notices()?;
-///     loop {
-///         let notice = notices.next().await?;
-///         info!("{}: {:?}", notice.name, notice.event);
-///     }
-/// }
-/// ```
-///
-/// # Errors
-/// None that a guest of this version meets.
-pub fn notices() -> Result<Notices, Error> {
-    let come = task::Event::new();
-    watch(come.task())?;
-    Ok(Notices { come })
-}
-
-/// What [`notices`] answers. See the example of [`notices`].
-#[derive(Debug)]
-pub struct Notices {
-    come: task::Event,
-}
-
-impl Notices {
-    /// Waits for the next notice. See the example of [`notices`].
-    ///
-    /// # Errors
-    /// None that a guest of this version meets.
-    pub async fn next(&mut self) -> Result<Notice, Error> {
-        loop {
-            match notice()? {
-                Some(notice) => return Ok(notice),
-                None => self.come.wait().await,
-            }
-        }
-    }
 }
 
 /// Has `task` put into the mailbox whenever there is a [`notice`].

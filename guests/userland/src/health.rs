@@ -12,7 +12,7 @@ use atoll_abi::{Handle, Rights, message::Kind};
 use crate::{
     Error,
     future::{Either, select},
-    handle::{self, Capability as _, Event as News},
+    handle::{self, Capability as _, Event as News, Notices},
     process::Process,
     shm::Region,
     task::{Event, spawn},
@@ -36,8 +36,8 @@ const ASKED: Bells = Bells(1);
 /// Rung with an answer.
 const ANSWERED: Bells = Bells(2);
 
-/// Answers in the background, from now on, whoever gives this guest such a region. It looks at the guest's
-/// [notices](crate::handle::notices), and takes the place of who else does.
+/// Answers in the background, from now on, whoever gives this guest such a region. It reads the guest's
+/// [notices](crate::handle::notices), as others may beside it.
 ///
 /// ```no_run
 /// #![no_main]
@@ -50,14 +50,15 @@ const ANSWERED: Bells = Bells(2);
 /// }
 /// ```
 pub fn serve() {
-    // Who may not look at notices is not asked for its health.
-    spawn(async {
-        let _ = answer().await;
-    });
+    // Who may not look at notices is not asked for its health. At once: others may look at them before the task does.
+    if let Ok(notices) = handle::notices() {
+        spawn(async {
+            let _ = answer(notices).await;
+        });
+    }
 }
 
-async fn answer() -> Result<(), Error> {
-    let mut notices = handle::notices()?;
+async fn answer(mut notices: Notices) -> Result<(), Error> {
     let asked = Event::new();
     let mut region: Option<Region> = None;
     loop {

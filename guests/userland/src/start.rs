@@ -156,7 +156,8 @@ impl Start {
             .find_map(|entry| value_of(entry, key))
     }
 
-    /// The handle in the slot of this name.
+    /// The handle in the slot of this name, at the start. What is taken and given back later has another one: see
+    /// [`Slot`](crate::handle::Slot).
     ///
     /// ```no_run
     /// use userland::start::Start;
@@ -169,6 +170,12 @@ impl Start {
     pub fn handle(&self, slot: &str) -> Option<Handle> {
         let cap = self.params.caps.iter().find(|cap| cap.name == slot)?;
         Some(cap.handle)
+    }
+
+    /// The name of the slot that a handle was in.
+    pub(crate) fn name_of(&self, handle: Handle) -> Option<&str> {
+        let cap = self.params.caps.iter().find(|cap| cap.handle == handle)?;
+        Some(cap.name.as_str())
     }
 
     /// The capability in the slot of this name.
