@@ -45,6 +45,9 @@
 //! knows too. When the service ends, calls end with [`CallError::Disconnected`]; [`Client::reconnect`] waits for the
 //! service to be there again, and says by a generation that it is another.
 //!
+//! A connection lasts no longer than the client holds the door that it came through: whoever takes the door from a client
+//! ends its connections. When a door that was in a slot of the client is given back, it connects again through that.
+//!
 //! # Who trusts whom
 //! In its connection, neither side has to trust the other: each can make the connection useless, and nothing
 //! else. A client that does not read replies waits for itself. At the door it is different: whoever holds that

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     Error,
     channel::Channel,
-    handle::Capability as _,
+    handle::{self, Capability as _},
     shm::Region,
     singleton::{self, Service},
     task::{JoinHandle, spawn},
@@ -120,7 +120,12 @@ impl Found {
 
 impl Door for Region {
     fn find(&self) -> Pin<Box<dyn Future<Output = Result<Found, Error>> + '_>> {
-        Box::pin(async { Ok(Found::Lent(Self::from_handle(self.handle()))) })
+        // It may have been taken from this guest and given back.
+        Box::pin(async {
+            Ok(Found::Lent(Self::from_handle(handle::renewed(
+                self.handle(),
+            ))))
+        })
     }
 }
 

@@ -222,8 +222,8 @@ where
         hall.sweep();
         match next {
             Ok(Some(hello)) if hello.version == VERSION => {
-                if let Some(connection) = hall.admit(&hello, generation) {
-                    hall.begin(connection, &work);
+                if let Some(connection) = hall.admit(&hello, &door.region, generation) {
+                    hall.begin(connection, Some(door.region.handle()), &work);
                 }
             }
             Ok(Some(_)) | Err(ReadError::Corrupt) => {}
@@ -256,7 +256,21 @@ struct Inside {
     number: u32,
     pid: Pid,
     region: Handle,
+    /// Through which it came, if that counts.
+    door: Option<Handle>,
     task: Option<JoinHandle<()>>,
+}
+
+impl Inside {
+    /// Whether the client has its connection still, and the door that it came through. So whoever takes the door from
+    /// a client takes what was made through it, too.
+    fn is_there(&self) -> bool {
+        let holds = |region| {
+            let held = Region::from_handle(region).is_held_by(self.pid);
+            held.unwrap_or(false)
+        };
+        holds(self.region) && self.door.is_none_or(holds)
+    }
 }
 
 impl Hall {
@@ -270,13 +284,13 @@ impl Hall {
     }
 
     /// Takes up the connection that a client hands in; tells the client if there is no place for it.
-    fn admit(&self, hello: &Hello, generation: u32) -> Option<Connection> {
+    fn admit(&self, hello: &Hello, door: &Region, generation: u32) -> Option<Connection> {
         // A token that is none is refused, and whoever sent it hears nothing.
         let token = Token::from_bytes(hello.token);
         let region = Owned(handle::accept::<Region>(&token).ok()?);
         let pid = Pid(hello.pid);
-        // Who it is, is what it says; that this one holds the region, the server says.
-        if pid == self.me || !region.is_held_by(pid) {
+        // Who it is, is what it says; that this one holds the region and the door, the server says.
+        if pid == self.me || !region.is_held_by(pid) || door.is_held_by(pid) != Ok(true) {
             return None;
         }
         let size = region.0.size().ok()?;
@@ -309,8 +323,12 @@ impl Hall {
     }
 
     /// Serves a connection until its end.
-    pub(super) fn begin<Q, R, H, F>(self: &Rc<Self>, connection: Connection, work: &Rc<H>)
-    where
+    pub(super) fn begin<Q, R, H, F>(
+        self: &Rc<Self>,
+        connection: Connection,
+        door: Option<Handle>,
+        work: &Rc<H>,
+    ) where
         Q: DeserializeOwned + 'static,
         R: Serialize + 'static,
         H: Fn(Q, Caller) -> F + 'static,
@@ -323,6 +341,7 @@ impl Hall {
             number,
             pid,
             region,
+            door,
             task: None,
         };
         // Before it begins: it may end at once.
@@ -339,12 +358,9 @@ impl Hall {
         }
     }
 
-    /// Closes the connections of those that are gone.
-    fn sweep(&self) {
-        let is_gone = |it: &mut Inside| {
-            let region = Region::from_handle(it.region);
-            !region.is_held_by(it.pid).unwrap_or(false)
-        };
+    /// Closes the connections of those that are gone, or that have lost the door.
+    pub(super) fn sweep(&self) {
+        let is_gone = |it: &mut Inside| !it.is_there();
         let gone: Vec<_> = self.inside.borrow_mut().extract_if(.., is_gone).collect();
         for task in gone.into_iter().filter_map(|it| it.task) {
             task.cancel();

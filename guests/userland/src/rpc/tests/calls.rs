@@ -314,3 +314,28 @@ fn requests_as_values() {
         assert_eq!(six.await, Ok(Ok(36)));
     });
 }
+
+#[test]
+fn who_loses_the_door_loses_what_came_through_it() {
+    let scene = Scene::new(Limits::default(), square);
+    let door = scene.world.region(PAGE);
+    scene.door.set(Some(door));
+    let (client, other) = (scene.client(2), scene.client(3));
+    block_on(async {
+        assert_eq!(client.call(&0).await, Ok(0));
+        let waiting = spawn({
+            let client = client.clone();
+            async move { client.call(&100_000).await }
+        });
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(scene.hall.count(), 2);
+        Region::from_handle(scene.world.handle(door, 2))
+            .close()
+            .unwrap();
+        scene.hall.sweep();
+        assert_eq!(waiting.await, Ok(Err(CallError::Disconnected)));
+        assert_eq!(client.call(&0).await, Err(CallError::Disconnected));
+        assert_eq!(scene.hall.count(), 1);
+        assert_eq!(other.call(&3).await, Ok(9));
+    });
+}

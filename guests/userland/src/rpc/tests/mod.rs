@@ -37,6 +37,8 @@ const SERVICE: u32 = 1;
 struct Scene<H> {
     world: World,
     hall: Rc<Hall>,
+    /// The region of the door that they come through, if that counts.
+    door: Cell<Option<u32>>,
     work: Rc<H>,
 }
 
@@ -49,6 +51,7 @@ where
         Self {
             world: World::new(),
             hall: Rc::new(Hall::new(limits, Pid(SERVICE))),
+            door: Cell::new(None),
             work: Rc::new(work),
         }
     }
@@ -64,7 +67,9 @@ where
         let connection = self.hall.welcome(&place, owned, Pid(pid), 7);
         let is_in = connection.is_some();
         if let Some(connection) = connection {
-            self.hall.begin::<u32, u64, _, _>(connection, &self.work);
+            let door = self.door.get().map(|door| self.world.handle(door, SERVICE));
+            self.hall
+                .begin::<u32, u64, _, _>(connection, door, &self.work);
         }
         is_in
     }
@@ -121,7 +126,7 @@ where
     let mut link = Link::over(&world.place(region, pid), owned(pid), Pid(SERVICE), "").unwrap();
     let place = world.place(region, SERVICE);
     let connection = hall.welcome(&place, owned(SERVICE), Pid(pid), 1).unwrap();
-    hall.begin(connection, &Rc::new(work));
+    hall.begin(connection, None, &Rc::new(work));
     let welcome = link.try_welcome().unwrap().unwrap();
     let client = Client::over(link, welcome.limit as usize);
     (client, Box::new(move || hall.close_all()))
