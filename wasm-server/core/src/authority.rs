@@ -259,7 +259,7 @@ impl<P: Platform> Guest<P> {
     }
 
     /// Whether it holds this under some handle.
-    fn holds(&self, resource: &Resource<P>) -> bool {
+    pub(crate) fn holds(&self, resource: &Resource<P>) -> bool {
         let handles = self.handles.lock();
         handles.iter().any(|(_, holding)| {
             holding.grant.lost().is_none() && holding.grant.resource.is(resource)
@@ -475,6 +475,8 @@ impl<P: Platform> Server<P> {
                 let driver = device.driver().and_then(|pid| self.guest(pid).ok());
                 if let Some(guest) = driver.filter(|guest| !guest.holds(&grant.resource)) {
                     device.release(&guest);
+                    // It may sleep until the device has done something.
+                    P::Home::wake(&guest.home.waker());
                 }
             }
             Resource::Guest(place) => self.strip_watchers(&place.watchers),

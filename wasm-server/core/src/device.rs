@@ -14,7 +14,7 @@
 use alloc::{format, string::String, sync::Arc};
 use core::{convert::Infallible, hint::spin_loop, ops::ControlFlow, sync::atomic::Ordering};
 
-use atoll_abi::{Error, Level, Pid};
+use atoll_abi::{Error, Handle, Level, Pid};
 use wasm_virtio::{
     BadAddress, Device as Virtio, Error as Refused, Extent, Fault, GuestMemory, Registers as _,
     Width, register,
@@ -543,6 +543,21 @@ impl<P: Platform> Guest<P> {
     pub(crate) fn stop_dma(&self, address: u32, bytes: u32) {
         for device in self.devices() {
             device.stop_dma(self, address, bytes);
+        }
+    }
+
+    /// Stops driving the device behind a handle, which the guest has lost: whoever learns of the loss by a call can use
+    /// the memory that the device had for something else.
+    #[cold]
+    pub(crate) fn let_go(&self, handle: Handle) {
+        let grant = match self.handles.lock().get(handle) {
+            Ok(holding) => holding.grant.clone(),
+            Err(_) => return,
+        };
+        if let Ok(device) = grant.resource.device()
+            && !self.holds(&grant.resource)
+        {
+            device.release(self);
         }
     }
 

@@ -23,7 +23,16 @@ fn with<P: Platform, R>(
     rights: Rights,
     f: impl FnOnce(&Arc<Device<P>>) -> Result<R, Error>,
 ) -> Answer<R> {
-    let grant: Arc<Grant<P>> = me(caller).grant_allowing(handle, rights)?;
+    let me = me(caller);
+    let grant: Arc<Grant<P>> = match me.grant_allowing(handle, rights) {
+        Ok(grant) => grant,
+        Err(error) => {
+            if error == Error::Revoked {
+                me.let_go(handle);
+            }
+            return Err(error.into());
+        }
+    };
     Ok(f(grant.resource.device()?)?)
 }
 
