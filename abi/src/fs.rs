@@ -16,6 +16,10 @@
 //! listed and not named. An empty path is the directory itself. Leading slashes are refused, those at the end
 //! ask for a directory. Symbolic links on the way are followed, [`MAX_SYMLINKS`] of them.
 //!
+//! A client that is an administrator, which the arguments say, too, can see the roots of all as *rules*
+//! ([`Request::Rules`]), withdraw one, and restore it. What a client does below a root that is withdrawn is refused with
+//! [`Error::NotAllowed`], by whatever it has open there; that stays open, and is of use again when the root is restored.
+//!
 //! # Buffers
 //! Contents do not travel in requests. They travel in *buffers*: regions of shared memory that the client makes, out of its
 //! own budget, and hands over with [`Request::Attach`]. A read or write names a buffer and a place in it. Where place in the
@@ -28,17 +32,23 @@
 //! it is answered. It survives when a [`Request::Sync`] that was made after it is answered; until then it
 //! may be lost, a few seconds of changes at most. Renames, removals and new names happen completely or not at all, and what
 //! was written to a file before a rename and synced is there under the new name. A write can be lost in part.
+//!
+//! # The disk
+//! It can be taken from the fs guest while it is used. Then the fs guest ends all connections, and what was not synced is
+//! lost; who connects meanwhile is refused with [`Error::NoDevice`]. When the disk is given back, clients connect again
+//! and open anew what they had open, as when the fs guest is started again.
 
 mod error;
 mod listing;
 #[cfg(test)]
 mod tests;
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
 use crate::describe::constants;
+pub use crate::net::Rule;
 pub use error::Error;
 pub use listing::{Listed, Listing};
 
@@ -53,6 +63,8 @@ constants! {
     MAX_SYMLINKS: u32 = 16;
     /// Pages of the largest buffer.
     MAX_BUFFER_PAGES: u32 = 16;
+    /// Most rules in a page of them.
+    MAX_RULES: u32 = 8;
     /// Most calls of a client that are under way at once.
     MAX_CALLS: u32 = 64;
     /// Longest message of either side, in bytes.
@@ -318,6 +330,27 @@ pub enum Request {
     },
     /// Asks how much there is on the disk; answered with [`Reply::Space`].
     Space,
+    /// Asks an administrator's question, which rules there are; answered with [`Reply::Rules`].
+    Rules {
+        /// How many the client knows.
+        after: u16,
+    },
+    /// Withdraws a rule, as an administrator; answered with [`Reply::Done`]. From then on all that its client does below
+    /// that directory is refused with [`Error::NotAllowed`], also with what it has open.
+    Withdraw {
+        /// Whose.
+        client: String,
+        /// Its number.
+        rule: u16,
+    },
+    /// Restores a rule that was withdrawn, as an administrator; answered with [`Reply::Done`]. What the client has open
+    /// is of use again.
+    Restore {
+        /// Whose.
+        client: String,
+        /// Its number.
+        rule: u16,
+    },
 }
 
 /// What the fs guest answers.
@@ -368,6 +401,8 @@ pub enum Reply {
     },
     /// How much there is on the disk.
     Space(Space),
+    /// Rules; none is the end.
+    Rules(Vec<Rule>),
 }
 
 /// How much a client may have at a time. What is more is refused with an error that says which.

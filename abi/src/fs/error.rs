@@ -60,4 +60,10 @@ service_errors! {
     NoMemory = 26, "the fs guest has no memory left";
     /// The disk does not answer.
     NoDisk = 27, "the disk does not answer";
+    /// The fs guest has no disk: it was taken from it, or not given yet. When it is there, what was open is to be opened anew.
+    NoDevice = 28, "the fs guest has no disk at present";
+    /// The client is no administrator: the fs guest's arguments do not say `admin` of it.
+    NotAdministrator = 29, "only a client of which the fs guest's arguments say `admin` may do this";
+    /// There is no such client, or it has no such rule.
+    NoRule = 30, "there is no such rule";
 }

@@ -54,4 +54,6 @@ service_errors! {
     NotAdministrator = 23, "only a client of which the net guest's arguments say `admin` may do this";
     /// There is no such client, or it has no such rule.
     NoRule = 24, "there is no such rule";
+    /// The net guest has no network device: it was taken from it, or not given yet. When it is there, connections of before go on, unless they have timed out.
+    NoDevice = 25, "the net guest has no network device at present";
 }

@@ -22,10 +22,11 @@ use console_terminal::config::Config;
 use drivers::pl011::Pl011;
 use userland::{
     device::{Device, Registers},
-    handle::Capability as _,
+    future::{Either, select},
+    handle::Slot,
     logs::{self, Printer},
     start::Start,
-    task::Event,
+    task::{Event, stopping},
     warn,
 };
 
@@ -42,13 +43,18 @@ type Failure = Box<dyn core::error::Error>;
 #[userland::entrypoint]
 async fn main(start: Start) -> Result<(), Failure> {
     let config = Config::parse(start.args())?;
-    let Some(handle) = start.handle(DEVICE) else {
-        return Err(
-            "there is no serial line: let the spec give this guest a mmio_device named `uart`"
-                .into(),
+    // Until there is one the server prints, and so it does again when this guest loses it and is started again.
+    let mut slot = Slot::<Device>::new(&start, DEVICE)?;
+    if slot.get().is_none() {
+        warn!(
+            "there is no serial line; if nobody has taken it, let the spec give this guest a mmio_device named `uart`"
         );
+    }
+    let device = match select(slot.filled(), stopping()).await {
+        Either::First(device) => device?,
+        Either::Second(()) => return Ok(()),
     };
-    let registers = Registers::new(Device::from_handle(handle))?;
+    let registers = Registers::new(device)?;
     let news = Event::new();
     logs::watch(news.task())?;
     // From here on nobody else prints.
@@ -71,5 +77,8 @@ async fn main(start: Start) -> Result<(), Failure> {
         door::open(&engine, client, &name, &door)
             .map_err(|error| format!("the client `{name}`: {error}"))?;
     }
-    engine.run(&interrupt, &news).await
+    match select(engine.run(&interrupt, &news), slot.emptied()).await {
+        Either::First(end) => end,
+        Either::Second(_) => Err("the serial line is gone".into()),
+    }
 }

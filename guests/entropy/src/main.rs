@@ -11,18 +11,20 @@
 extern crate alloc;
 
 use alloc::boxed::Box;
-use core::time::Duration;
+use core::{convert::Infallible, pin::pin, time::Duration};
 
 use drivers::virtio::{self, Hal, Transport};
 use drivers::virtio_drivers::device::rng::VirtIORng;
 use userland::{
     device::Device,
     entropy_source,
-    future::{Either, select},
+    future::{Either, Either3, select, select3},
+    handle::Slot,
     info,
     start::Start,
     task::stopping,
-    time::interval,
+    time::{interval, timeout},
+    warn,
 };
 
 /// The slot of the entropy device.
@@ -33,6 +35,8 @@ const AT_START: usize = 64;
 const AGAIN: usize = 32;
 /// From one time to the next.
 const PERIOD: Duration = Duration::from_secs(300);
+/// By when there is a notice of what has made a call fail.
+const SOON: Duration = Duration::from_millis(10);
 /// How often the device is asked for what one call did not give: it may give as little as a byte
 /// (virtio 1.2, section 5.4.6).
 const CALLS: usize = 256;
@@ -41,11 +45,36 @@ type Failure = Box<dyn core::error::Error>;
 
 #[userland::entrypoint]
 async fn main(start: Start) -> Result<(), Failure> {
-    let Some(device) = start.capability::<Device>(DEVICE) else {
-        return Err(
-            "there is no device: let the spec give this guest a virtio_device named `rng`".into(),
+    let mut slot = Slot::<Device>::new(&start, DEVICE)?;
+    if slot.get().is_none() {
+        warn!(
+            "there is no device; if nobody has taken it, let the spec give this guest a virtio_device named `rng`"
         );
-    };
+    }
+    let mut stop = pin!(stopping());
+    loop {
+        let device = match select(slot.filled(), stop.as_mut()).await {
+            Either::First(device) => device?,
+            Either::Second(()) => return Ok(()),
+        };
+        let failure = match select3(serve(device), slot.emptied(), stop.as_mut()).await {
+            Either3::First(Err(failure)) => Some(failure),
+            Either3::First(Ok(never)) => match never {},
+            Either3::Second(_) => None,
+            Either3::Third(()) => return Ok(()),
+        };
+        // The failure may be that the device was taken in the midst of it: of that there is a notice.
+        if let Some(failure) = failure
+            && timeout(SOON, slot.emptied()).await.is_err()
+        {
+            return Err(failure);
+        }
+        warn!("the device is gone: the generator does without, until it is given back");
+    }
+}
+
+/// Feeds the generator from a device.
+async fn serve(device: Device) -> Result<Infallible, Failure> {
     let mut source = virtio::entropy(device)?;
     feed::<AT_START>(&mut source)?;
     info!(
@@ -54,10 +83,8 @@ async fn main(start: Start) -> Result<(), Failure> {
     );
     let mut times = interval(PERIOD);
     loop {
-        match select(times.tick(), stopping()).await {
-            Either::First(_) => feed::<AGAIN>(&mut source)?,
-            Either::Second(()) => return Ok(()),
-        }
+        times.tick().await;
+        feed::<AGAIN>(&mut source)?;
     }
 }
 

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A client: who comes in at its door, and what it asks for.
 
-use alloc::{collections::BTreeMap, rc::Rc, string::String};
-use core::cell::{Cell, RefCell};
+mod rules;
+
+use alloc::{collections::BTreeMap, rc::Rc, string::String, vec::Vec};
+use core::{
+    cell::{Cell, RefCell},
+    convert::Infallible,
+};
 
 use atoll_abi::fs::{Answer, Error, MAX_CALLS, Reply, Request};
-use fs_tree::{Refusal, Session, config};
+use fs_tree::{Refusal, Rules, Session, config};
 use userland::{
     debug,
+    future::{Either, select},
+    handle::Slot,
     rpc::{self, Caller, ServeError, Server},
     shm::Region,
     task::spawn,
@@ -19,10 +26,17 @@ use crate::{buffer::Buffers, volume::Volume};
 /// Refusals and failures at a door that are logged each; then ever fewer.
 const LOGGED: u32 = 16;
 
+/// The doors of all clients, in the order of the arguments.
+#[derive(Default)]
+pub struct Doors(RefCell<Vec<Rc<Door>>>);
+
 /// A door, and those who came in: one client, and for a moment the one that it was before it was started again.
 struct Door {
     volume: Rc<Volume>,
     config: config::Client,
+    rules: Rc<Rules>,
+    /// The doors of all clients.
+    doors: Rc<Doors>,
     clients: RefCell<BTreeMap<u32, Client>>,
     logged: Cell<u32>,
 }
@@ -31,42 +45,63 @@ struct Door {
 struct Client {
     session: Session,
     buffers: Buffers,
+    /// Disks that were lost before it came.
+    losses: u32,
 }
 
-/// Serves a client at its door.
+/// Serves a client at its door, whenever that is in the slot.
 pub fn open(
     volume: &Rc<Volume>,
+    doors: &Rc<Doors>,
     config: &config::Client,
-    region: &Region,
-) -> Result<(), ServeError> {
-    let limits = rpc::Limits {
-        connections: config.limits.connections as usize,
-        per_process: 4,
-        calls: MAX_CALLS,
-        pages: 4,
-    };
-    let server = Server::<Request, Answer>::open(region, "fs")?.limits(limits);
+    mut slot: Slot<Region>,
+) {
     let door = Rc::new(Door {
         volume: volume.clone(),
         config: config.clone(),
+        rules: Rc::new(Rules::new(config)),
+        doors: doors.clone(),
         clients: RefCell::default(),
         logged: Cell::new(0),
     });
+    doors.0.borrow_mut().push(door.clone());
     spawn(async move {
-        let name = door.config.name.clone();
+        while let Ok(region) = slot.filled().await {
+            let error = loop {
+                let lost = door.volume.lost();
+                match select(door.serve(&region), lost).await {
+                    Either::First(Ok(never)) => match never {},
+                    Either::First(Err(error)) => break error,
+                    // All connections have ended, and with them what was open.
+                    Either::Second(()) => {}
+                }
+            };
+            warn!("{} is not served any more: {error}", door.config.name);
+            // Until there is another door.
+            if slot.emptied().await.is_err() {
+                return;
+            }
+        }
+    });
+}
+
+impl Door {
+    async fn serve(self: &Rc<Self>, region: &Region) -> Result<Infallible, ServeError> {
+        let limits = rpc::Limits {
+            connections: self.config.limits.connections as usize,
+            per_process: 4,
+            calls: MAX_CALLS,
+            pages: 4,
+        };
+        let server = Server::<Request, Answer>::open(region, "fs")?.limits(limits);
+        let door = self.clone();
         let serve = move |request: Request, caller| {
             let answer = door.answer(&request, &caller);
             core::future::ready(answer)
         };
-        match server.serve(serve).await {
-            Ok(never) => match never {},
-            Err(error) => warn!("{name} is not served any more: {error}"),
-        }
-    });
-    Ok(())
-}
+        server.serve(serve).await
+    }
 
-impl Door {
     fn answer(self: &Rc<Self>, request: &Request, caller: &Caller) -> Answer {
         let number = caller.connection();
         if !self.clients.borrow().contains_key(&number) {
@@ -74,7 +109,10 @@ impl Door {
         }
         let mut clients = self.clients.borrow_mut();
         let limit = self.config.limits.buffers as usize;
-        let Client { session, buffers } = clients.get_mut(&number).ok_or(Error::OtherVersion)?;
+        let client = clients.get_mut(&number).ok_or(Error::OtherVersion)?;
+        let Client {
+            session, buffers, ..
+        } = client;
         let answer = match request {
             Request::Attach { token } if session.has_greeted() => {
                 if buffers.len() >= limit {
@@ -86,9 +124,16 @@ impl Door {
             Request::Detach { buffer } if session.has_greeted() => {
                 return buffers.detach(*buffer).map(|()| Reply::Done);
             }
+            Request::Rules { after } if session.has_greeted() => return self.list_rules(*after),
+            Request::Withdraw { client, rule } if session.has_greeted() => {
+                return self.withdraw(client, *rule, true);
+            }
+            Request::Restore { client, rule } if session.has_greeted() => {
+                return self.withdraw(client, *rule, false);
+            }
             _ => self
                 .volume
-                .with(|fs| session.answer(fs, request, |buffer| buffers.get(buffer))),
+                .with(|fs| session.answer(fs, request, |buffer| buffers.get(buffer)))?,
         };
         match &answer {
             Err(Error::NotAllowed) => {
@@ -105,20 +150,27 @@ impl Door {
     }
 
     fn explain(&self, refusal: &Refusal) -> String {
-        alloc::format!(
-            "refused: add `{}` behind `{}` in the argument `{}=`, if it is to be allowed",
-            refusal.missing,
-            refusal.root,
-            self.config.name
-        )
+        match refusal.missing {
+            Some(missing) => alloc::format!(
+                "refused: add `{missing}` behind `{}` in the argument `{}=`, if it is to be allowed",
+                refusal.root,
+                self.config.name
+            ),
+            None => alloc::format!(
+                "refused: `{}` was withdrawn from {}",
+                refusal.root,
+                self.config.name
+            ),
+        }
     }
 
     /// Keeps something for a connection: until it ends.
     fn admit(self: &Rc<Self>, caller: &Caller) {
         let number = caller.connection();
         let client = Client {
-            session: Session::new(&self.config),
+            session: Session::new(&self.config, &self.rules),
             buffers: Buffers::default(),
+            losses: self.volume.losses(),
         };
         self.clients.borrow_mut().insert(number, client);
         debug!(
@@ -131,8 +183,11 @@ impl Door {
         spawn(async move {
             left.await;
             let client = door.clients.borrow_mut().remove(&number);
-            if let Some(client) = client {
-                door.volume.with(|fs| client.session.end(fs));
+            if let Some(client) = client
+                && client.losses == door.volume.losses()
+            {
+                // Without a disk nothing is open.
+                let _ = door.volume.with(|fs| client.session.end(fs));
             }
             debug!("{}: the connection {number} is gone", door.config.name);
         });

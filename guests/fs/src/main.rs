@@ -21,12 +21,22 @@ mod door;
 mod volume;
 
 use alloc::{boxed::Box, format, rc::Rc, string::String};
+use core::pin::pin;
 
 use fs_ext4::{DiskError, MountError};
 use fs_tree::config::Config;
-use userland::{device::Device, health, info, start::Start, task::stopping, warn};
+use userland::{
+    device::Device,
+    error,
+    future::{Either, select},
+    handle::Slot,
+    health, info,
+    start::Start,
+    task::stopping,
+    warn,
+};
 
-use disk::Block;
+use disk::{Block, is_loss};
 use volume::Volume;
 
 /// The slot of the disk.
@@ -38,30 +48,67 @@ type Failure = Box<dyn core::error::Error>;
 async fn main(start: Start) -> Result<(), Failure> {
     let config = Config::parse(start.args())?;
     health::serve();
-    let Some(device) = start.capability::<Device>(DEVICE) else {
-        return Err(
-            "there is no disk: let the spec give this guest a virtio_device named `disk`".into(),
-        );
-    };
-    let disk = Block::new(device)?;
-    let volume = Volume::mount(disk, &config).map_err(explain)?;
-    let volume = Rc::new(volume);
-    info!("{}", volume.describe());
+    let mut slot = Slot::<Device>::new(&start, DEVICE)?;
+    let volume = Rc::new(Volume::new(&config));
+    match slot.get() {
+        Some(device) => mount(&volume, device)?,
+        None => warn!(
+            "there is no disk; if nobody has taken it, let the spec give this guest a virtio_device named `disk`"
+        ),
+    }
+    let doors = Rc::default();
     for client in &config.clients {
-        let Some(region) = start.region(&client.name) else {
+        let door = Slot::new(&start, &client.name)?;
+        if door.get().is_none() {
             warn!(
-                "an argument says what `{0}` may do, and there is no region in a slot of this name: let the spec give \
-                 one to this guest and to the client",
+                "an argument says what `{0}` may do, and there is no region in a slot of this name: if nobody has taken \
+                 it, let the spec give one to this guest and to the client",
                 client.name
             );
-            continue;
-        };
-        door::open(&volume, client, &region)
-            .map_err(|error| format!("the client `{}`: {error}", client.name))?;
+        }
+        door::open(&volume, &doors, client, door);
     }
-    stopping().await;
-    volume.end()?;
-    info!("all is on the disk");
+    let mut stop = pin!(stopping());
+    let mut has_disk = slot.get().is_some();
+    loop {
+        let device = match select(slot.filled(), stop.as_mut()).await {
+            Either::First(device) => device?,
+            Either::Second(()) => return Ok(()),
+        };
+        if !has_disk && let Err(failure) = mount(&volume, device) {
+            error!("{failure}; waits for another disk");
+        }
+        match select(slot.emptied(), stop.as_mut()).await {
+            Either::First(why) => {
+                volume.lose();
+                warn!(
+                    "the disk is gone ({:?}); waits until it is given back",
+                    why?
+                );
+            }
+            Either::Second(()) => break,
+        }
+        has_disk = false;
+    }
+    if volume.is_mounted() {
+        volume.end()?;
+        info!("all is on the disk");
+    }
+    Ok(())
+}
+
+/// Takes a disk up. To lose it meanwhile is no failure.
+fn mount(volume: &Volume, device: Device) -> Result<(), Failure> {
+    let mounted = match Block::new(device, volume.is_lost()) {
+        Ok(disk) => volume.mount(disk),
+        Err(error) if is_loss(error) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    match mounted {
+        Ok(()) => info!("{}", volume.describe()),
+        Err(_) if volume.is_lost().get() => {}
+        Err(error) => return Err(explain(error).into()),
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! who wait for what was in them have their turn, and what they send goes out with what the stack itself sends: with
 //! one hostcall for what was received and one for what is sent.
 
+use alloc::{boxed::Box, rc::Rc, vec::Vec};
 use core::{
     cell::{Cell, RefCell},
     convert::Infallible,
@@ -13,10 +14,11 @@ use core::{
     task::{Context, Poll, Waker},
 };
 
-use atoll_abi::net::Status;
-use drivers::net::Rest;
+use atoll_abi::net::{Error, Status};
+use drivers::net::{Nic, Rest};
 use net_stack::{Stack, config::Config, smoltcp::time::Instant};
 use userland::{
+    future::{Either, select},
     task::{Event, yield_now},
     time::{self, sleep_until},
 };
@@ -31,6 +33,27 @@ pub struct Engine {
     wire: RefCell<Wire>,
     /// Whoever runs, while it sleeps.
     sleeper: Cell<Option<Waker>>,
+    plug: Cell<Plug>,
+    /// Those who wait for the device to go.
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// Whether there is a device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plug {
+    Out,
+    /// Nobody has looked what it has done.
+    New,
+    In,
+}
+
+/// The Ethernet address of no device.
+const NO_ADDRESS: [u8; 6] = [2, 0, 0, 0, 0, 0];
+
+/// Whether this guest has lost the device, which has nothing to do with what that does.
+pub const fn is_loss(error: drivers::Error) -> bool {
+    use userland::Error::{BadHandle, Revoked};
+    matches!(error, drivers::Error::Device(Revoked | BadHandle))
 }
 
 /// The time, as the stack counts it.
@@ -49,15 +72,65 @@ fn from_stack(time: Instant) -> time::Instant {
 }
 
 impl Engine {
-    pub fn new(config: &Config, mut wire: Wire, seed: u64) -> Self {
-        let mac = wire.mac();
-        let mut stack = Stack::new(config, &mut wire, mac, seed, now());
-        // If it cannot be read, the device has more to say about that later.
-        stack.set_link(wire.has_link().unwrap_or(true));
-        Self {
+    /// Without a device.
+    #[inline(never)]
+    pub fn new(config: &Config, seed: u64) -> Rc<Self> {
+        let mut wire = Wire::default();
+        let mut stack = Stack::new(config, &mut wire, NO_ADDRESS, seed, now());
+        stack.set_link(false);
+        Rc::new(Self {
             stack: RefCell::new(stack),
             wire: RefCell::new(wire),
             sleeper: Cell::new(None),
+            plug: Cell::new(Plug::Out),
+            waiting: RefCell::default(),
+        })
+    }
+
+    /// Goes on with this device.
+    pub fn plug(&self, nic: Box<Nic>) {
+        let mac = nic.mac();
+        // If it cannot be read, the device has more to say about that later.
+        let has_link = nic.has_link().unwrap_or(true);
+        self.plug.set(Plug::New);
+        self.with(|stack| {
+            let mut wire = self.wire.borrow_mut();
+            wire.plug(Some(nic));
+            stack.set_device(&mut *wire, mac, now());
+            stack.set_link(has_link);
+        });
+    }
+
+    /// Goes on without a device. Connections last until they time out.
+    pub fn unplug(&self) {
+        self.plug.set(Plug::Out);
+        self.wire.borrow_mut().plug(None);
+        self.with(|stack| stack.set_link(false));
+        for waker in self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether there is a device.
+    pub fn is_plugged(&self) -> bool {
+        self.plug.get() != Plug::Out
+    }
+
+    /// Waits for what needs a device, for as long as there is one.
+    pub async fn while_plugged<T>(&self, what: impl Future<Output = T>) -> Result<T, Error> {
+        let unplugged = poll_fn(|cx| {
+            if !self.is_plugged() {
+                return Poll::Ready(());
+            }
+            let mut waiting = self.waiting.borrow_mut();
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
+            }
+            Poll::Pending
+        });
+        match select(unplugged, what).await {
+            Either::First(()) => Err(Error::NoDevice),
+            Either::Second(done) => Ok(done),
         }
     }
 
@@ -102,16 +175,23 @@ impl Engine {
         status
     }
 
-    /// Works until the device fails.
+    /// Works until the device fails. To lose it is no failure.
     pub async fn run(&self, interrupt: &Event) -> drivers::Error {
-        match self.work(interrupt).await {
-            Err(error) => error,
+        loop {
+            match self.work(interrupt).await {
+                Err(error) if is_loss(error) => self.unplug(),
+                Err(error) => return error,
+            }
         }
     }
 
     async fn work(&self, interrupt: &Event) -> Result<Infallible, drivers::Error> {
         let mut interrupted = true;
         loop {
+            if self.plug.get() == Plug::New {
+                self.plug.set(Plug::In);
+                interrupted = true;
+            }
             if interrupted && let Some(is_up) = self.wire.borrow_mut().take()? {
                 self.stack.borrow_mut().set_link(is_up);
             }

@@ -4,7 +4,7 @@
 //!
 //! * `wire`: the device, for the stack.
 //! * `engine`: the stack and when it works.
-//! * `door`: a client, and what it asks for.
+//! * `door`: a client, and what it asks for: its sockets, and what it may.
 //! * `buffer`: the regions that a client hands in, and in which state each is.
 //! * `stream`, `datagrams`: bytes between the stack and a buffer.
 #![no_std]
@@ -24,12 +24,13 @@ use alloc::{boxed::Box, format, rc::Rc, string::String};
 use core::fmt::Write as _;
 
 use atoll_abi::net::Status;
+use drivers::net::Nic;
 use net_stack::config::{Config, V4, V6};
 use userland::{
     device::Device,
     entropy, error,
     future::{Either, select},
-    handle::Capability as _,
+    handle::Slot,
     health, info,
     start::Start,
     task::{Event, spawn, stopping},
@@ -37,8 +38,7 @@ use userland::{
     warn,
 };
 
-use engine::Engine;
-use wire::Wire;
+use engine::{Engine, is_loss};
 
 /// The slot of the network device.
 const DEVICE: &str = "nic";
@@ -49,38 +49,83 @@ type Failure = Box<dyn core::error::Error>;
 async fn main(start: Start) -> Result<(), Failure> {
     let config = Config::parse(start.args())?;
     health::serve();
-    let Some(handle) = start.handle(DEVICE) else {
-        return Err(
-            "there is no device: let the spec give this guest a virtio_device named `nic`".into(),
-        );
-    };
-    // Before the device is set up: so the first interrupt is heard.
+    let mut device = Slot::<Device>::new(&start, DEVICE)?;
     let interrupt = Event::new();
-    Device::from_handle(handle)
-        .listen(interrupt.task())
-        .map_err(drivers::Error::Device)?;
-    let wire = Wire::new(Device::from_handle(handle))?;
-    let engine = Rc::new(Engine::new(&config, wire, seed()));
+    let engine = Engine::new(&config, seed());
+    match device.get() {
+        Some(device) => match plug(&engine, device, &interrupt) {
+            Err(error) if !is_loss(error) => return Err(error.into()),
+            _ => {}
+        },
+        None => warn!(
+            "there is no network device; if nobody has taken it, let the spec give this guest a virtio_device named \
+             `nic`"
+        ),
+    }
     spawn(tell(engine.clone(), config.clone()));
     let doors = Rc::default();
     for client in &config.clients {
-        let Some(door) = start.region(&client.name) else {
+        let door = Slot::new(&start, &client.name)?;
+        if door.get().is_none() {
             warn!(
-                "an argument says what `{0}` may do, and there is no region in a slot of this name: let the spec give \
-                 one to this guest and to the client",
+                "an argument says what `{0}` may do, and there is no region in a slot of this name: if nobody has taken \
+                 it, let the spec give one to this guest and to the client",
                 client.name
             );
-            continue;
-        };
-        door::open(&engine, &doors, client, &door)
-            .map_err(|error| format!("the client `{}`: {error}", client.name))?;
+        }
+        door::open(&engine, &doors, client, door);
     }
-    match select(engine.run(&interrupt), stopping()).await {
-        Either::First(error) => {
+    let works = select(
+        engine.run(&interrupt),
+        keep(&engine, &mut device, &interrupt),
+    );
+    match select(works, stopping()).await {
+        Either::First(Either::First(error)) => {
             error!("{error}");
             Err(error.into())
         }
+        Either::First(Either::Second(error)) => Err(error.into()),
         Either::Second(()) => Ok(()),
+    }
+}
+
+/// Sets a device up.
+fn plug(engine: &Engine, device: Device, interrupt: &Event) -> Result<(), drivers::Error> {
+    // Before the device is set up: so the first interrupt is heard.
+    device.listen(interrupt.task())?;
+    engine.plug(set_up(device)?);
+    Ok(())
+}
+
+/// By itself: what this needs of the stack is free again when the engine goes on with it.
+#[inline(never)]
+fn set_up(device: Device) -> Result<Box<Nic>, drivers::Error> {
+    Nic::new(device).map(Box::new)
+}
+
+/// Takes the device up whenever it is given, and lets it go when it is taken away.
+async fn keep(engine: &Engine, slot: &mut Slot<Device>, interrupt: &Event) -> userland::Error {
+    let mut is_another = false;
+    loop {
+        let device = match slot.filled().await {
+            Ok(device) => device,
+            Err(error) => return error,
+        };
+        if core::mem::replace(&mut is_another, true) || !engine.is_plugged() {
+            match plug(engine, device, interrupt) {
+                Ok(()) => info!("the network device is there"),
+                // It is told below.
+                Err(error) if is_loss(error) => {}
+                Err(error) => error!("{error}; waits for another device"),
+            }
+        }
+        match slot.emptied().await {
+            Ok(why) => {
+                engine.unplug();
+                warn!("the network device is gone ({why:?}); waits until it is given back");
+            }
+            Err(error) => return error,
+        }
     }
 }
 
@@ -105,6 +150,11 @@ async fn tell(engine: Rc<Engine>, config: Config) {
     loop {
         let status = engine.status(seen).await;
         seen = Some(status.generation);
+        if !engine.is_plugged() {
+            // The log says so.
+            told.clear();
+            continue;
+        }
         let line = describe(&status, &config);
         // A change of what is not in the line is no news.
         if line != told {

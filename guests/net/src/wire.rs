@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The device, for the stack: frames are read where the device has put them, and written where it takes them from.
+//! While there is none, what is sent is lost, as on a cable that nobody has plugged in.
+
+use alloc::{boxed::Box, vec::Vec};
 
 use atoll_abi::net::Traffic;
 use drivers::{
@@ -10,26 +13,22 @@ use net_stack::smoltcp::{
     phy::{self, Device, DeviceCapabilities, Medium},
     time::Instant,
 };
-use userland::device::Device as Handle;
 
 /// The longest frame: a packet of 1500 bytes, and before it the Ethernet header.
 const MAX_FRAME: usize = 1514;
 
+#[derive(Default)]
 pub struct Wire {
-    nic: Nic,
+    nic: Option<Box<Nic>>,
+    /// Where frames are written that nobody sends.
+    nowhere: Vec<u8>,
     traffic: Traffic,
 }
 
 impl Wire {
-    pub fn new(device: Handle) -> Result<Self, Error> {
-        Ok(Self {
-            nic: Nic::new(device)?,
-            traffic: Traffic::default(),
-        })
-    }
-
-    pub fn mac(&self) -> [u8; 6] {
-        self.nic.mac()
+    /// Goes on with this device, or without one.
+    pub fn plug(&mut self, nic: Option<Box<Nic>>) {
+        self.nic = nic;
     }
 
     /// What has gone through it.
@@ -39,27 +38,32 @@ impl Wire {
 
     /// Takes what the device has done; answers whether the link is up if that may have changed.
     pub fn take(&mut self) -> Result<Option<bool>, Error> {
-        match self.nic.ack()? {
-            true => self.nic.has_link().map(Some),
+        let Some(nic) = &mut self.nic else {
+            return Ok(None);
+        };
+        match nic.ack()? {
+            true => nic.has_link().map(Some),
             false => Ok(None),
         }
     }
 
-    pub fn has_link(&self) -> Result<bool, Error> {
-        self.nic.has_link()
-    }
-
     /// Gives the device what there is for it.
     pub fn give(&mut self) -> Result<Rest, Error> {
-        self.nic.flush()
+        self.nic.as_mut().map_or(Ok(Rest::None), |nic| nic.flush())
     }
 }
 
 pub struct Received<'a>(&'a [u8]);
 
 pub struct Sending<'a> {
-    slot: Slot<'a>,
+    place: Place<'a>,
     traffic: &'a mut Traffic,
+}
+
+/// Where a frame that is to be sent is written.
+enum Place<'a> {
+    Device(Slot<'a>),
+    Nowhere(&'a mut Vec<u8>),
 }
 
 impl phy::RxToken for Received<'_> {
@@ -70,9 +74,18 @@ impl phy::RxToken for Received<'_> {
 
 impl phy::TxToken for Sending<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        self.traffic.frames_sent += 1;
-        self.traffic.bytes_sent += len as u64;
-        self.slot.send(len, f)
+        match self.place {
+            Place::Device(slot) => {
+                self.traffic.frames_sent += 1;
+                self.traffic.bytes_sent += len as u64;
+                slot.send(len, f)
+            }
+            Place::Nowhere(bytes) => {
+                bytes.clear();
+                bytes.resize(len, 0);
+                f(bytes)
+            }
+        }
     }
 }
 
@@ -81,17 +94,25 @@ impl Device for Wire {
     type TxToken<'a> = Sending<'a>;
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Sending<'_>)> {
-        let Self { nic, traffic } = self;
-        let (frame, slot) = nic.receive()?;
+        let Self { nic, traffic, .. } = self;
+        let (frame, slot) = nic.as_mut()?.receive()?;
         traffic.frames_received += 1;
         traffic.bytes_received += frame.len() as u64;
-        Some((Received(frame), Sending { slot, traffic }))
+        let place = Place::Device(slot);
+        Some((Received(frame), Sending { place, traffic }))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Sending<'_>> {
-        let Self { nic, traffic } = self;
-        let slot = nic.transmit()?;
-        Some(Sending { slot, traffic })
+        let Self {
+            nic,
+            nowhere,
+            traffic,
+        } = self;
+        let place = match nic {
+            Some(nic) => Place::Device(nic.transmit()?),
+            None => Place::Nowhere(nowhere),
+        };
+        Some(Sending { place, traffic })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

@@ -11,7 +11,7 @@ use alloc::{
 use shell_language::{Argument, COMMANDS, command, resolve, word_begin};
 use userland::{fs::Kind, introspect};
 
-use crate::session::Session;
+use crate::{commands::authority::Service, session::Session};
 
 /// Most candidates.
 const MAX_CANDIDATES: usize = 1024;
@@ -99,7 +99,13 @@ async fn arguments(session: &Rc<Session>, before: &str, word: &str) -> Vec<Strin
             });
             taken.collect()
         }
-        Some(Argument::Client) => rules(session, words.next()).await,
+        Some(Argument::Client) => {
+            let first = words.next();
+            match first.and_then(Service::named) {
+                Some(service) => rules(session, service, words.next()).await,
+                None => rules(session, Service::Net, first).await,
+            }
+        }
         Some(Argument::Level) => {
             let levels = ["error", "warn", "info", "debug"];
             let mut names = processes();
@@ -123,12 +129,9 @@ async fn members(session: &Session) -> Vec<String> {
         .collect()
 }
 
-/// Clients of the network, or the numbers of a client's rules.
-async fn rules(session: &Session, client: Option<&str>) -> Vec<String> {
-    let Ok(net) = session.shell.net().await else {
-        return Vec::new();
-    };
-    let Ok(rules) = net.rules().await else {
+/// Clients of a service, or the numbers of a client's rules.
+async fn rules(session: &Session, service: Service, client: Option<&str>) -> Vec<String> {
+    let Ok(rules) = service.rules(&session.shell).await else {
         return Vec::new();
     };
     rules

@@ -47,7 +47,7 @@ mod file;
 mod node;
 mod service;
 
-pub use atoll_abi::fs::{Create, Error as Reason, Kind, Rights, Space, Stat, Time};
+pub use atoll_abi::fs::{Create, Error as Reason, Kind, Rights, Rule, Space, Stat, Time};
 
 pub use buffer::Buffer;
 pub use dir::{Dir, Entries, Entry};

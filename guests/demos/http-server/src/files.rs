@@ -37,7 +37,9 @@ fn status(error: Error) -> Status {
             Reason::IsDirectory | Reason::NotEmpty | Reason::Exists => Status::Conflict,
             Reason::BadPath | Reason::TooManySymlinks => Status::BadRequest,
             Reason::NoSpace | Reason::TooLarge => Status::InsufficientStorage,
-            Reason::TooManyOpen | Reason::TooManyBuffers | Reason::NoMemory => Status::Unavailable,
+            Reason::TooManyOpen | Reason::TooManyBuffers | Reason::NoMemory | Reason::NoDevice => {
+                Status::Unavailable
+            }
             other => {
                 warn!("the disk: {other}");
                 Status::InternalError

@@ -53,11 +53,16 @@ async fn run(start: &Start) -> Result<(), Box<dyn Error>> {
     // The site is there while the disk is looked at, and without one, too.
     let disk = Rc::new(OnceCell::new());
     spawn(open_files(disk.clone()));
+    // What was last in the way: said once.
+    let mut told = None;
     loop {
-        match serve(port, &visitors, &disk).await {
-            // The net guest has ended: one that is started again knows nothing of this one.
+        match serve(port, &visitors, &disk, &mut told).await {
+            // The net guest has ended: one that is started again knows nothing of this one. Or the door was taken, and
+            // is given back perhaps.
             Err(error @ (NetError::Gone | NetError::Call(_) | NetError::Connect(_))) => {
-                warn!("{error}: listens again when it is there");
+                if told.replace(error) != Some(error) {
+                    warn!("{error}: listens again when it is there");
+                }
                 sleep(PAUSE).await;
             }
             Err(error) => return Err(error.into()),
@@ -70,17 +75,17 @@ async fn serve(
     port: u16,
     visitors: &Rc<Visitors>,
     disk: &Rc<OnceCell<Files>>,
+    told: &mut Option<NetError>,
 ) -> Result<Infallible, NetError> {
     let net = Net::open("net").await?;
     let mut listener = TcpListener::bind_with_backlog(&net, port, BACKLOG).await?;
+    *told = None;
     info!("serving at {}", listener.local());
     spawn(tell_addresses(net.clone()));
-    // What was last in the way: said once.
-    let mut told = None;
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                told = None;
+                *told = None;
                 let (visitors, disk) = (visitors.clone(), disk.clone());
                 spawn(async move {
                     let visit = visitors.enter(stream.peer_addr());
@@ -89,8 +94,8 @@ async fn serve(
                 });
             }
             // The net guest is busy, or somebody has withdrawn the rule that allows it.
-            Err(NetError::Net(reason)) if reason != Reason::Closed => {
-                if told.replace(reason) != Some(reason) {
+            Err(error @ NetError::Net(reason)) if reason != Reason::Closed => {
+                if told.replace(error) != Some(error) {
                     warn!("cannot accept: {reason}");
                 }
                 sleep(PAUSE).await;

@@ -20,7 +20,8 @@
 //! | `sync=N` | seconds after which a change survives a power failure though nobody has asked for it: 5 if nothing is said |
 //!
 //! Roots have commas between them. Each is a path on the disk, perhaps `as` and a name for it, and rights: `read`, `write`,
-//! `create`, `list`, or `all` of them. Without a name it is called as its path is.
+//! `create`, `list`, or `all` of them. Without a name it is called as its path is. `admin` among them makes an administrator:
+//! a client that may see what all clients begin with, withdraw it while the system runs, and restore it.
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::fmt;
@@ -69,6 +70,19 @@ pub struct Root {
     pub rights: Rights,
 }
 
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        if self.name != self.path {
+            write!(f, " as {}", self.name)?;
+        }
+        match self.rights {
+            Rights::ALL => f.write_str(" all"),
+            rights => write!(f, " {rights}"),
+        }
+    }
+}
+
 /// A client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
@@ -76,6 +90,8 @@ pub struct Client {
     pub name: String,
     /// The directories that it begins with.
     pub roots: Vec<Root>,
+    /// Whether it may see and withdraw what all begin with.
+    pub is_admin: bool,
     /// What it may have at a time.
     pub limits: Limits,
 }
@@ -139,7 +155,7 @@ impl fmt::Display for BadArgument {
             Why::NoClient => f.write_str("no argument says what this client begins with"),
             Why::Twice => f.write_str("another argument says that already"),
             Why::Path => f.write_str(
-                "write paths that begin with `/` and have no `.`, `..` or empty parts, with commas between them",
+                "write paths that begin with `/` and have no `.`, `..` or empty parts, and perhaps `admin`, with commas between them",
             ),
             Why::Right => {
                 f.write_str("write `PATH RIGHTS` or `PATH as NAME RIGHTS`, with rights out of `read`, `write`, `create`, `list` and `all`")
@@ -201,15 +217,22 @@ fn parse_root(text: &str) -> Result<Root, Why> {
     })
 }
 
-fn parse_roots(text: &str) -> Result<Vec<Root>, Why> {
-    let roots: Vec<_> = text.split(',').map(parse_root).collect::<Result<_, _>>()?;
+/// The directories, and whether it is an administrator.
+fn parse_roots(text: &str) -> Result<(Vec<Root>, bool), Why> {
+    let is_admin = |part: &&str| part.trim() == "admin";
+    let roots = text.split(',').filter(|part| !is_admin(part));
+    let roots: Vec<_> = roots.map(parse_root).collect::<Result<_, _>>()?;
+    match text.split(',').filter(is_admin).count() {
+        0 | 1 => {}
+        _ => return Err(Why::Twice),
+    }
     for (index, root) in roots.iter().enumerate() {
         let before = roots.get(..index).unwrap_or_default();
         if before.iter().any(|other| other.name == root.name) {
             return Err(Why::Name);
         }
     }
-    Ok(roots)
+    Ok((roots, text.split(',').any(|part| is_admin(&part))))
 }
 
 /// Keeps a value that is said once.
@@ -249,9 +272,11 @@ impl Config {
                         }
                         None if clients.iter().any(|other| other.name == key) => Err(Why::Twice),
                         None => {
+                            let (roots, is_admin) = parse_roots(value)?;
                             clients.push(Client {
                                 name: key.into(),
-                                roots: parse_roots(value)?,
+                                roots,
+                                is_admin,
                                 limits: Limits::DEFAULT,
                             });
                             Ok(())

@@ -4,6 +4,7 @@
 //!
 //! * [`config`]: what the arguments of the fs guest say.
 //! * `path`: the way from a directory that a client has, and never out of it.
+//! * [`Rules`]: what of that holds at present.
 //! * [`Session`]: a client, what it has open, and what it may do.
 //!
 //! Nothing that a client asks makes any of this panic.
@@ -18,9 +19,11 @@ extern crate std;
 pub mod config;
 mod error;
 mod path;
+mod rules;
 mod session;
 #[cfg(test)]
 mod tests;
 
 pub use error::told;
+pub use rules::Rules;
 pub use session::{Refusal, Session};

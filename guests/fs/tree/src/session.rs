@@ -5,6 +5,7 @@ mod requests;
 
 use alloc::{
     collections::{BTreeMap, btree_map::Entry},
+    rc::Rc,
     string::String,
     vec::Vec,
 };
@@ -12,15 +13,15 @@ use alloc::{
 use atoll_abi::fs::{Answer, Buffer, Error, Limits, Node, Reply, Request, Rights, VERSION};
 use fs_ext4::{Disk, FileSystem, Ino, Kind};
 
-use crate::{config, error::told, path};
+use crate::{Rules, config, error::told, path};
 
-/// Why a client was refused something that its rights do not cover, for the log.
+/// Why a client was refused something, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The directory that it began with.
     pub root: String,
-    /// The rights that are missing.
-    pub missing: Rights,
+    /// The rights that are missing; none: what it might do there was withdrawn.
+    pub missing: Option<Rights>,
 }
 
 /// What a client has open.
@@ -37,6 +38,7 @@ struct Open {
 #[derive(Debug)]
 pub struct Session {
     roots: Vec<config::Root>,
+    rules: Rc<Rules>,
     limits: config::Limits,
     has_greeted: bool,
     /// The first ones are roots that were asked for, with the number of the root.
@@ -46,10 +48,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// One that has nothing open.
-    pub fn new(client: &config::Client) -> Self {
+    /// One that has nothing open. The rules are those of this client.
+    pub fn new(client: &config::Client, rules: &Rc<Rules>) -> Self {
         Self {
             roots: client.roots.clone(),
+            rules: rules.clone(),
             limits: client.limits,
             has_greeted: false,
             open: BTreeMap::new(),
@@ -71,7 +74,7 @@ impl Session {
         self.has_greeted
     }
 
-    /// Which rights were missing, if the last request was refused for that.
+    /// What was missing, if the last request was refused for that.
     pub fn refusal(&mut self) -> Option<Refusal> {
         self.refusal.take()
     }
@@ -135,8 +138,23 @@ impl Session {
         (number as usize) < self.roots.len()
     }
 
-    fn node(&self, node: Node) -> Result<&Open, Error> {
-        self.open.get(&node.0).ok_or(Error::BadNode)
+    /// What is open by this number, if that is below what the client may use.
+    fn node(&mut self, node: Node) -> Result<Open, Error> {
+        let open = self.open.get(&node.0).ok_or(Error::BadNode)?.clone();
+        if self.rules.allow(open.root) {
+            return Ok(open);
+        }
+        self.refuse(open.root, None);
+        Err(Error::NotAllowed)
+    }
+
+    /// Keeps why something is refused.
+    fn refuse(&mut self, root: u32, missing: Option<Rights>) {
+        let root = self.roots.get(root as usize);
+        self.refusal = Some(Refusal {
+            root: root.map(|root| root.name.clone()).unwrap_or_default(),
+            missing,
+        });
     }
 
     /// Refuses what the rights do not cover, and keeps which for the log.
@@ -149,17 +167,13 @@ impl Session {
             .map(|(right, _)| *right)
             .filter(|right| needed.contains(*right) && !open.rights.contains(*right))
             .fold(Rights::NONE, Rights::union);
-        let root = self.roots.get(open.root as usize);
-        self.refusal = Some(Refusal {
-            root: root.map(|root| root.name.clone()).unwrap_or_default(),
-            missing,
-        });
+        self.refuse(open.root, Some(missing));
         Err(Error::NotAllowed)
     }
 
     /// An open file of which these rights are needed.
     fn file(&mut self, node: Node, needed: Rights) -> Result<Ino, Error> {
-        let open = self.node(node)?.clone();
+        let open = self.node(node)?;
         match open.kind {
             Kind::File => {}
             Kind::Directory => return Err(Error::IsDirectory),
@@ -171,7 +185,7 @@ impl Session {
 
     /// An open directory of which these rights are needed.
     fn directory(&mut self, node: Node, needed: Rights) -> Result<Open, Error> {
-        let open = self.node(node)?.clone();
+        let open = self.node(node)?;
         if open.kind != Kind::Directory {
             return Err(Error::NotDirectory);
         }

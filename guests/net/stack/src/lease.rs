@@ -53,25 +53,41 @@ impl Lease {
             generation: 0,
             known: Default::default(),
         };
+        if config.v4 == V4::Dhcp {
+            lease.dhcp = Some(sockets.add(dhcpv4::Socket::new()));
+        }
+        for fixed in [
+            match &config.v4 {
+                V4::Static(fixed) => Some(&fixed.name_servers),
+                _ => None,
+            },
+            match &config.v6 {
+                V6::Static(fixed) => Some(&fixed.name_servers),
+                _ => None,
+            },
+        ] {
+            lease.fixed_servers.extend(fixed.into_iter().flatten());
+        }
+        lease.begin(config, link_local, interface);
+        lease
+    }
+
+    /// Gives an interface, which has no address yet, those of the spec.
+    pub fn begin(&mut self, config: &Config, link_local: Ipv6Cidr, interface: &mut Interface) {
+        self.leased_servers.clear();
         let mut addresses: Vec<IpCidr> = Vec::new();
-        match &config.v4 {
-            V4::Dhcp => lease.dhcp = Some(sockets.add(dhcpv4::Socket::new())),
-            V4::Static(fixed) => {
-                addresses.push(Ipv4Cidr::new(fixed.address, fixed.prefix).into());
-                lease.fixed_servers.extend(&fixed.name_servers);
-                if let Some(router) = fixed.router {
-                    // There is room: nothing else was added.
-                    let _ = interface.routes_mut().add_default_ipv4_route(router);
-                }
+        if let V4::Static(fixed) = &config.v4 {
+            addresses.push(Ipv4Cidr::new(fixed.address, fixed.prefix).into());
+            if let Some(router) = fixed.router {
+                // There is room: nothing else was added.
+                let _ = interface.routes_mut().add_default_ipv4_route(router);
             }
-            V4::Off => {}
         }
         if config.v6 != V6::Off {
             addresses.push(link_local.into());
         }
         if let V6::Static(fixed) = &config.v6 {
             addresses.push(Ipv6Cidr::new(fixed.address, fixed.prefix).into());
-            lease.fixed_servers.extend(&fixed.name_servers);
             if let Some(router) = fixed.router {
                 let _ = interface.routes_mut().add_default_ipv6_route(router);
             }
@@ -80,7 +96,13 @@ impl Lease {
             // Three at most.
             let _ = all.extend_from_slice(&addresses);
         });
-        lease
+    }
+
+    /// Asks for a lease at once, and not when it would be time for that.
+    pub fn ask_anew(&self, sockets: &mut SocketSet<'static>) {
+        if let Some(dhcp) = self.dhcp {
+            sockets.get_mut::<dhcpv4::Socket<'_>>(dhcp).reset();
+        }
     }
 
     /// Takes what DHCP has come to; answers whether anything of all this has changed.

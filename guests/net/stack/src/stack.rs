@@ -45,6 +45,8 @@ pub struct Stack {
     pub(crate) ports: Ports,
     pub(crate) now: Instant,
     lease: Lease,
+    config: Config,
+    seed: u64,
     mac: [u8; 6],
     has_link: bool,
     status_wakers: Wakers,
@@ -61,11 +63,7 @@ impl Stack {
         seed: u64,
         now: Instant,
     ) -> Self {
-        let hardware = HardwareAddress::Ethernet(EthernetAddress(mac));
-        let mut options = iface::Config::new(hardware);
-        options.random_seed = seed;
-        options.slaac = Lease::is_automatic(config);
-        let mut interface = Interface::new(options, device, now);
+        let mut interface = interface(config, device, mac, seed, now);
         let mut sockets = SocketSet::new(alloc::vec::Vec::new());
         let resolver = Resolver::new(&mut sockets);
         let pings = Pings::new(&mut sockets, seed);
@@ -80,6 +78,8 @@ impl Stack {
             ports: Ports::new(seed.rotate_left(32)),
             now,
             lease,
+            config: config.clone(),
+            seed,
             mac,
             has_link: true,
             status_wakers: Wakers::default(),
@@ -87,6 +87,22 @@ impl Stack {
         };
         stack.update_lease();
         stack
+    }
+
+    /// Goes on with a device that has this address: the one that was there, or another one. Sockets stay.
+    #[inline(never)]
+    pub fn set_device(&mut self, device: &mut impl Device, mac: [u8; 6], now: Instant) {
+        if self.mac != mac {
+            self.mac = mac;
+            self.interface = interface(&self.config, device, mac, self.seed, now);
+            self.lease
+                .begin(&self.config, link_local(mac), &mut self.interface);
+        }
+        if !self.lease.is_configured(&self.interface) {
+            self.lease.ask_anew(&mut self.sockets);
+        }
+        self.update_lease();
+        self.is_dirty = true;
     }
 
     /// Says what time it is: what is begun before the next round counts from here.
@@ -265,6 +281,22 @@ impl Stack {
             _ => Ok(()),
         }
     }
+}
+
+/// An interface for a device with this address.
+#[inline(never)]
+fn interface(
+    config: &Config,
+    device: &mut impl Device,
+    mac: [u8; 6],
+    seed: u64,
+    now: Instant,
+) -> Interface {
+    let hardware = HardwareAddress::Ethernet(EthernetAddress(mac));
+    let mut options = iface::Config::new(hardware);
+    options.random_seed = seed;
+    options.slaac = Lease::is_automatic(config);
+    Interface::new(options, device, now)
 }
 
 /// Whether it is of use on the link alone (RFC 4291, 2.5.6).

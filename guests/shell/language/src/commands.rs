@@ -196,13 +196,13 @@ commands! {
             "Gives a process a capability that this shell holds, for as long as it runs",
             "The process finds it under NAME. Without rights it can be read.";
         "rules" "[CLIENT]" Client:
-            "Shows what the clients of the network may do, and what of it is withdrawn",
-            "";
-        "forbid" "CLIENT RULE" Client:
-            "Withdraws a network rule, by its number; connections that it allowed end with an error",
-            "";
-        "allow" "CLIENT RULE" Client:
-            "Restores a network rule that was withdrawn",
+            "Shows what the clients of the network and of the disk may do, and what of it is withdrawn",
+            "Of the services of which this shell is an administrator.";
+        "forbid" "[net|fs] CLIENT RULE" Client:
+            "Withdraws a rule, by its number; what it allowed is refused, and connections end with an error",
+            "Of the network, if nothing is said. Files that the client has open are of no use until the rule is restored.";
+        "allow" "[net|fs] CLIENT RULE" Client:
+            "Restores a rule that was withdrawn",
             "";
     }
     Deployment {

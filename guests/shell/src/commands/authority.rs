@@ -13,12 +13,16 @@ use userland::{
     Error, Rights,
     handle::Capability as _,
     introspect::{self, Holding, Kind},
+    net::Rule,
     process::ProcessEntry,
     shm::Region,
 };
 
 use super::{Call, processes};
-use crate::failure::{Done, Failure};
+use crate::{
+    failure::{Done, Failure},
+    shell::Shell,
+};
 
 const fn kind(kind: Kind) -> &'static str {
     match kind {
@@ -201,14 +205,26 @@ pub async fn grant(mut call: Call) -> Done {
 
 pub async fn rules(mut call: Call) -> Done {
     let only = call.at_most_one()?;
-    let net = call.session.shell.net().await?;
+    let mut all = Vec::new();
+    let mut refusal = None;
+    for service in Service::ALL {
+        match service.rules(&call.session.shell).await {
+            Ok(rules) => all.extend(rules.into_iter().map(|rule| (service, rule))),
+            Err(failure) => refusal = Some(failure),
+        }
+    }
+    // Of a service of which this shell is no administrator, it shows nothing; of none, why.
+    if let Some(failure) = refusal.filter(|_| all.is_empty()) {
+        return Err(failure);
+    }
     let mut table = Table::new(&[
+        ("SERVICE", Align::Left),
         ("CLIENT", Align::Left),
         ("RULE", Align::Right),
         ("ALLOWS", Align::Left),
         ("NOW", Align::Left),
     ]);
-    for rule in net.rules().await? {
+    for (service, rule) in all {
         if only
             .as_ref()
             .is_some_and(|only| rule.client != only.as_str())
@@ -216,6 +232,7 @@ pub async fn rules(mut call: Call) -> Done {
             continue;
         }
         table.row([
+            service.name().to_string(),
             rule.client.to_string(),
             rule.number.to_string(),
             rule.text.to_string(),
@@ -235,18 +252,70 @@ pub async fn rules(mut call: Call) -> Done {
     call.output.print(&table.to_string()).await
 }
 
+/// A guest with rules for its clients.
+#[derive(Clone, Copy)]
+pub enum Service {
+    /// The network.
+    Net,
+    /// The disk.
+    Fs,
+}
+
+impl Service {
+    const ALL: [Self; 2] = [Self::Net, Self::Fs];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Net => "net",
+            Self::Fs => "fs",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// The rules of all its clients.
+    pub async fn rules(self, shell: &Shell) -> Result<Vec<Rule>, Failure> {
+        Ok(match self {
+            Self::Net => shell.net().await?.rules().await?,
+            Self::Fs => shell.files().await?.fs.rules().await?,
+        })
+    }
+}
+
 /// `forbid` and `allow`.
 pub async fn rule(mut call: Call) -> Done {
     let forbids = call.name == "forbid";
-    let [client, number] = call.exactly()?;
+    let args = core::mem::take(&mut call.args);
+    let (service, client, number) = match args.as_slice() {
+        [client, number] => (Service::Net, client, number),
+        [service, client, number] => {
+            let unknown = || Failure::Misused(format!("`{service}` is neither `net` nor `fs`"));
+            (Service::named(service).ok_or_else(unknown)?, client, number)
+        }
+        _ => {
+            return Err(Failure::Misused(
+                "it takes a client and the number of a rule".into(),
+            ));
+        }
+    };
     let number = number
         .parse()
         .map_err(|_| Failure::Misused(format!("`{number}` is no number of a rule")))?;
-    let net = call.session.shell.net().await?;
-    if forbids {
-        net.withdraw_rule(&client, number).await?;
-    } else {
-        net.restore_rule(&client, number).await?;
+    let shell = &call.session.shell;
+    match (service, forbids) {
+        (Service::Net, true) => shell.net().await?.withdraw_rule(client, number).await?,
+        (Service::Net, false) => shell.net().await?.restore_rule(client, number).await?,
+        (Service::Fs, true) => {
+            let files = shell.files().await?;
+            files.fs.withdraw_rule(client, number).await?;
+        }
+        (Service::Fs, false) => {
+            let files = shell.files().await?;
+            files.fs.restore_rule(client, number).await?;
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The commands, each a task with a source and a sink.
 
-mod authority;
+pub mod authority;
 pub mod deploy;
 mod files;
 mod log;

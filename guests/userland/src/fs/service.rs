@@ -10,7 +10,7 @@ use core::cell::{Cell, RefCell};
 
 use atoll_abi::fs::{Answer, Limits, MAX_MESSAGE, Node as Id, Reply, Request, VERSION};
 
-use super::{Buffer, Dir, Error, Rights, Space, buffer::Pool, node::Node};
+use super::{Buffer, Dir, Error, Rights, Rule, Space, buffer::Pool, node::Node};
 use crate::{
     rpc::{self, Client},
     shm::Region,
@@ -194,6 +194,74 @@ impl Fs {
         self.shared.ready().await?;
         match self.shared.ask(&Request::Space).await? {
             Reply::Space(space) => Ok(space),
+            _ => Err(Error::Unexpected),
+        }
+    }
+}
+
+/// What an administrator does.
+impl Fs {
+    /// The rules of all clients of the fs guest, if its arguments say that this one is an administrator: the directories
+    /// that each begins with.
+    ///
+    /// ```no_run
+    /// # use userland::{fs::{Error, Fs}, info};
+    /// async fn show(fs: &Fs) -> Result<(), Error> {
+    ///     for rule in fs.rules().await? {
+    ///         info!("{} {}: {}", rule.client, rule.number, rule.text);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn rules(&self) -> Result<Vec<Rule>, Error> {
+        self.shared.ready().await?;
+        let mut rules = Vec::new();
+        loop {
+            let after = u16::try_from(rules.len()).map_err(|_| Error::Unexpected)?;
+            match self.shared.ask(&Request::Rules { after }).await? {
+                Reply::Rules(page) if page.is_empty() => return Ok(rules),
+                Reply::Rules(page) => rules.extend(page),
+                _ => return Err(Error::Unexpected),
+            }
+        }
+    }
+
+    /// Withdraws a rule of a client, as an administrator: when this returns, the client is refused whatever it asks for
+    /// there, also with what it has open.
+    ///
+    /// ```no_run
+    /// # use userland::fs::{Error, Fs};
+    /// /// Nobody sees the files of the web server for a while.
+    /// async fn hide(fs: &Fs, work: impl Future<Output = ()>) -> Result<(), Error> {
+    ///     fs.withdraw_rule("http", 1).await?;
+    ///     work.await;
+    ///     fs.restore_rule("http", 1).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn withdraw_rule(&self, client: &str, rule: u16) -> Result<(), Error> {
+        let client = client.into();
+        self.done(&Request::Withdraw { client, rule }).await
+    }
+
+    /// Restores a rule that was withdrawn. See the example of [`Fs::withdraw_rule`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn restore_rule(&self, client: &str, rule: u16) -> Result<(), Error> {
+        let client = client.into();
+        self.done(&Request::Restore { client, rule }).await
+    }
+
+    async fn done(&self, request: &Request) -> Result<(), Error> {
+        self.shared.ready().await?;
+        match self.shared.ask(request).await? {
+            Reply::Done => Ok(()),
             _ => Err(Error::Unexpected),
         }
     }

@@ -47,9 +47,12 @@ impl Session {
             }
         };
         match request {
-            Request::Hello { .. } | Request::Attach { .. } | Request::Detach { .. } => {
-                Err(Error::InvalidArgument)
-            }
+            Request::Hello { .. }
+            | Request::Attach { .. }
+            | Request::Detach { .. }
+            | Request::Rules { .. }
+            | Request::Withdraw { .. }
+            | Request::Restore { .. } => Err(Error::InvalidArgument),
             Request::Root { index } => self.root(fs, *index),
             Request::Open {
                 what,

@@ -28,7 +28,8 @@ fn all_that_can_be_said() {
         "sync=1",
         "web = /www read list , /var/log as log write create",
         "web.limits=open 3, buffers 2, connections 9",
-        "shell=/ all",
+        "shell=admin, / all",
+        "log=admin",
     ];
     let config = Config::parse(args).unwrap();
     assert!(config.is_read_only);
@@ -41,6 +42,11 @@ fn all_that_can_be_said() {
     assert_eq!((web.limits.open, web.limits.buffers), (3, 2));
     assert_eq!(web.limits.connections, 9);
     assert_eq!(config.clients[1].roots[0].rights, Rights::ALL);
+    let are_admins = config.clients.iter().map(|client| client.is_admin);
+    assert!(are_admins.eq([false, true, true]));
+    assert!(config.clients[2].roots.is_empty());
+    let texts = web.roots.iter().map(|root| root.to_string());
+    assert!(texts.eq(["/www read list", "/var/log as log write create"]));
 }
 
 #[test]
@@ -54,6 +60,7 @@ fn what_says_nothing_sensible_is_refused_with_what_to_do() {
         (&["read-only", "read-only"], Why::Twice),
         (&["a=/ all", "a=/ all"], Why::Twice),
         (&["a="], Why::Path),
+        (&["a=admin, admin"], Why::Twice),
         (&["a=www read"], Why::Path),
         (&["a=/www/ read"], Why::Path),
         (&["a=//www read"], Why::Path),

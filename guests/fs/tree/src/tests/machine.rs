@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A file system in memory, a client with a buffer, and what they need.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{rc::Rc, string::String, vec::Vec};
 use std::{
     fs,
     path::PathBuf,
@@ -17,7 +17,7 @@ use fs_ext4::{
     ram::{Bytes, RamDisk},
 };
 
-use crate::{Refusal, Session, config::Config};
+use crate::{Refusal, Rules, Session, config::Config};
 
 /// A file system of 8 MiB.
 pub fn file_system() -> FileSystem<RamDisk> {
@@ -47,6 +47,7 @@ pub fn file_system() -> FileSystem<RamDisk> {
 /// A client that has greeted, with one buffer.
 pub struct Client {
     pub session: Session,
+    pub rules: Rc<Rules>,
     pub memory: Bytes,
 }
 
@@ -60,8 +61,10 @@ impl Client {
 
     pub fn with(fs: &mut FileSystem<RamDisk>, args: &[&str]) -> Self {
         let config = Config::parse(args.iter().copied()).unwrap();
+        let rules = Rc::new(Rules::new(&config.clients[0]));
         let mut client = Self {
-            session: Session::new(&config.clients[0]),
+            session: Session::new(&config.clients[0], &rules),
+            rules,
             memory: Bytes::zeroed(64 << 10),
         };
         let hello = Request::Hello { version: VERSION };

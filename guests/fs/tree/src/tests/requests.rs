@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Requests, rights and limits.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{
+    format,
+    rc::Rc,
+    string::{String, ToString as _},
+    vec,
+    vec::Vec,
+};
 
 use atoll_abi::fs::{
     Buffer, Create, Error, MAX_PATH, Node, Place, Reply, Request, Rights, VERSION,
@@ -22,7 +28,8 @@ fn everything() -> (FileSystem<RamDisk>, Client, Node) {
 fn who_does_not_greet_is_not_served() {
     let mut fs = file_system();
     let config = crate::config::Config::parse(["it=/ all"]).unwrap();
-    let mut session = crate::Session::new(&config.clients[0]);
+    let rules = Rc::new(crate::Rules::new(&config.clients[0]));
+    let mut session = crate::Session::new(&config.clients[0], &rules);
     let mut ask = |request: &Request| session.answer(&mut fs, request, |_| None);
     assert_eq!(ask(&Request::Space), Err(Error::OtherVersion));
     let other = Request::Hello {
@@ -220,7 +227,7 @@ fn each_right_is_needed_and_suffices() {
                 assert_eq!(answer, Err(Error::NotAllowed), "{request:?} with {rights}");
                 let refusal = Refusal {
                     root: "/".into(),
-                    missing: needed,
+                    missing: Some(needed),
                 };
                 assert_eq!(client.refusal(), Some(refusal));
             } else {
@@ -265,7 +272,7 @@ fn nobody_gets_more_rights_by_opening_moving_or_linking() {
         assert_eq!(client.ask(&mut fs, &request), Err(Error::NotAllowed));
         let refusal = Refusal {
             root: "/less".into(),
-            missing: Rights::WRITE,
+            missing: Some(Rights::WRITE),
         };
         assert_eq!(client.refusal(), Some(refusal));
     }
@@ -275,6 +282,74 @@ fn nobody_gets_more_rights_by_opening_moving_or_linking() {
         to: way(less, "theirs"),
     };
     assert_eq!(client.ask(&mut fs, &request), Ok(Reply::Done));
+}
+
+#[test]
+fn what_is_withdrawn_is_refused_to_who_has_it_open_until_it_is_restored() {
+    let mut fs = file_system();
+    let at = fs.root();
+    for name in ["one", "other"] {
+        let dir = fs.create(at, name.as_bytes(), New::Directory).unwrap();
+        fs.create(dir, b"file", New::File).unwrap();
+    }
+    let mut client = Client::new(&mut fs, "/one as first all, admin, /other read list");
+    let (one, other) = (client.root(&mut fs, 0), client.root(&mut fs, 1));
+    let open = |client: &mut Client, fs: &mut FileSystem<RamDisk>, dir| {
+        client.open(fs, dir, "file", Create::No, Rights::READ)
+    };
+    let file = open(&mut client, &mut fs, one).unwrap();
+    let texts: Vec<_> = client
+        .rules
+        .texts()
+        .map(|(text, _)| text.to_string())
+        .collect();
+    assert_eq!(texts, ["/one as first all", "/other read list", "admin"]);
+    assert!(client.rules.is_admin());
+
+    assert!(client.rules.withdraw(1, true));
+    let stat = Request::Stat { node: file };
+    for request in [
+        Request::Read {
+            node: file,
+            offset: 0,
+            to: place(0, 10),
+        },
+        Request::List {
+            node: one,
+            from: 0,
+            to: place(0, 1000),
+        },
+        Request::Sync { node: file },
+        Request::StatAt {
+            what: way(one, "file"),
+            follow: true,
+        },
+        stat.clone(),
+    ] {
+        assert_eq!(
+            client.ask(&mut fs, &request),
+            Err(Error::NotAllowed),
+            "{request:?}"
+        );
+        let refusal = Refusal {
+            root: "first".into(),
+            missing: None,
+        };
+        assert_eq!(client.refusal(), Some(refusal));
+    }
+    assert_eq!(open(&mut client, &mut fs, one), Err(Error::NotAllowed));
+    // The other one is as it was, and what is of no use any more can be closed.
+    let others = open(&mut client, &mut fs, other).unwrap();
+    let close = Request::Close { node: others };
+    assert_eq!(client.ask(&mut fs, &close), Ok(Reply::Done));
+
+    assert!(client.rules.withdraw(1, false));
+    assert!(matches!(client.ask(&mut fs, &stat), Ok(Reply::Stat(_))));
+    assert!(client.rules.withdraw(3, true));
+    assert!(!client.rules.is_admin());
+    for number in [0, 4, u16::MAX] {
+        assert!(!client.rules.withdraw(number, true), "{number}");
+    }
 }
 
 #[test]

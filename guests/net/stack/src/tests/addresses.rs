@@ -314,3 +314,60 @@ fn names() {
     world.a.stack.cancel_resolve(id);
     world.second();
 }
+
+#[test]
+fn another_device_has_its_own_address_and_listeners_stay() {
+    let mut world = World::new();
+    let (listener, _) = world.a.stack.tcp_listen(Local::port(80), 4).unwrap();
+    let before = world.a.stack.status();
+    let mac = [2, 0, 0, 0, 1, 0];
+    world.a.stack.set_device(&mut world.a.port, mac, world.now);
+    let after = world.a.stack.status();
+    assert_eq!(after.mac, mac);
+    assert_ne!(after.generation, before.generation);
+    assert_eq!(after.routers, before.routers);
+    let link_local = "fe80::ff:fe00:100";
+    for address in [A, A6, link_local] {
+        let mut subnets = after.addresses.iter();
+        assert!(
+            subnets.any(|subnet| subnet.address == ip(address)),
+            "{after:?}"
+        );
+    }
+    world
+        .b
+        .stack
+        .tcp_connect(at(A, 80), Local::default())
+        .unwrap();
+    world.second();
+    let accepted = world.a.stack.poll_accept(listener, Waker::noop());
+    assert!(matches!(accepted, Poll::Ready(Ok(_))));
+    // The same one again changes nothing.
+    let before = world.a.stack.status();
+    world.a.stack.set_device(&mut world.a.port, mac, world.now);
+    assert_eq!(world.a.stack.status(), before);
+}
+
+#[test]
+fn who_was_not_heard_asks_at_once_when_there_is_a_device() {
+    let mut world = World::with(&["ipv4=dhcp", "ipv6=off"], &["ipv4=10.0.2.2/24"]);
+    let mut server = Server::new(&mut world);
+    // Nobody is connected for a while, and the waits get longer.
+    let mut nowhere = Port {
+        incoming: Frames::default(),
+        outgoing: Frames::default(),
+        lose: Rc::default(),
+    };
+    for _ in 0..100 {
+        world.now += Duration::from_millis(500);
+        world.a.stack.poll(world.now, &mut nowhere);
+    }
+    world.now += Duration::from_millis(1);
+    let mac = [2, 0, 0, 0, 1, 0];
+    world.a.stack.set_device(&mut world.a.port, mac, world.now);
+    for _ in 0..4 {
+        world.run(Duration::from_millis(10));
+        server.serve(&mut world);
+    }
+    assert!(world.a.stack.status().is_configured);
+}
