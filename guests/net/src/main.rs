@@ -20,7 +20,7 @@ mod engine;
 mod stream;
 mod wire;
 
-use alloc::{boxed::Box, format, rc::Rc, string::String};
+use alloc::{boxed::Box, rc::Rc, string::String};
 use core::fmt::Write as _;
 
 use atoll_abi::net::Status;

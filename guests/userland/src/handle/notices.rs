@@ -11,7 +11,7 @@ use alloc::{
 };
 use core::{
     cell::RefCell,
-    future::{Future, poll_fn},
+    future::poll_fn,
     task::{Context, Poll, Waker},
 };
 
@@ -69,8 +69,8 @@ impl Notices {
     ///
     /// # Errors
     /// None that a guest of this version meets.
-    pub fn next(&mut self) -> impl Future<Output = Result<Notice, Error>> {
-        poll_fn(|cx| self.unseen.poll(cx).map(Ok))
+    pub async fn next(&mut self) -> Result<Notice, Error> {
+        Ok(poll_fn(|cx| self.unseen.poll(cx)).await)
     }
 }
 
