@@ -43,7 +43,7 @@ pub(crate) struct Slot {
 #[cfg(not(loom))]
 impl Slot {
     /// Zeros.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             owner: AtomicU32::new(0),
             role: AtomicU32::new(0),
