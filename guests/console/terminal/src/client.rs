@@ -21,7 +21,8 @@ pub struct Client {
     pub since: u64,
     pub editor: Editor,
     pub input: Input,
-    /// The process that connected last: what was typed is for it.
+    /// The process that connected last: what was typed is for it. It has no connection if it is still to come back, to
+    /// another console guest than that at which it had one.
     pub owner: Option<Pid>,
 }
 

@@ -29,14 +29,14 @@ impl Terminal {
         }
     }
 
-    /// The next client that is connected.
+    /// The next client that is connected, or was at the console guest before and is not back yet.
     fn switch(&mut self) {
         let count = self.clients.len();
         let first = self.foreground.map_or(0, |place| place + 1);
         let mut others = (0..count).map(|n| (first + n) % count);
         let next = others.find(|place| {
             let client = self.clients.get(*place);
-            client.is_some_and(|client| client.connections > 0)
+            client.is_some_and(|client| client.owner.is_some())
         });
         match next {
             Some(next) => self.set_foreground(next),

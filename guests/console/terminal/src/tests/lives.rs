@@ -3,7 +3,10 @@
 
 use std::{string::ToString as _, vec::Vec};
 
-use atoll_abi::{Pid, console::Mode};
+use atoll_abi::{
+    Pid,
+    console::{Mode, SWITCH},
+};
 use proptest::prelude::*;
 
 use super::{A, B, Desk, PROCESS};
@@ -86,6 +89,20 @@ fn without_anything_kept_no_number_comes_again() {
     desk.keys(b"two\r");
     desk.comes(A);
     assert_eq!(desk.read(A).as_deref(), Some("two\n"));
+}
+
+#[test]
+fn the_key_that_switches_does_so_before_they_are_back() {
+    let mut desk = Desk::new(&ARGS);
+    desk.dies();
+    desk.keys(&[SWITCH as u8]);
+    desk.comes(A);
+    desk.comes(B);
+    assert_eq!(desk.terminal.foreground().unwrap().to_string(), "b");
+    // Who has left is passed over.
+    desk.terminal.disconnect(A);
+    desk.keys(&[SWITCH as u8]);
+    assert_eq!(desk.terminal.foreground().unwrap().to_string(), "b");
 }
 
 #[test]
