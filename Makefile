@@ -91,8 +91,8 @@ ARCHIVE       := $(BUILD)/archive.bin
 PUBLIC_KEY    := $(BUILD)/keys/archive.pub
 IMAGE         := $(BUILD)/atoll.elf
 
-.PHONY: help setup kernel image run report new-guest gdb bench test fuzz lint fmt fmt-check hygiene clippy unit-tests \
-	system-tests reproducible clean FORCE
+.PHONY: help setup kernel image run report new-guest gdb bench test fuzz fuzz-hostcalls lint fmt fmt-check hygiene \
+	clippy unit-tests system-tests reproducible clean FORCE
 
 help:
 	@echo 'make run      boot the system that SPEC describes in QEMU (Ctrl-A X ends it)'
@@ -302,12 +302,13 @@ TARGET_LIBS := root-task sel4-loader
 # Packages of which models are checked. Their atomics and locks are loom's then, so they are built apart.
 MODELLED := userland wasm-lock wasm-state wasm-virtio
 
-# Some look at the guests as they were built, and run them on the host.
+# Some look at the guests as they were built, and run them on the host. The fuzzers of `fuzz` are among them: each would
+# be built again by itself.
 unit-tests: $(GUEST_FILES) $(TEST_GUEST_FILES)
 	$(call say,unit tests)
-	@ATOLL_GUESTS=$(GUEST_DIR) $(CARGO) test --profile tool
+	@ATOLL_GUESTS=$(GUEST_DIR) ATOLL_FUZZ_SECONDS=10 $(CARGO) test --profile tool
 	@$(CARGO) test --profile tool $(TARGET_LIBS:%=-p %) --lib
-	@$(MAKE) fuzz SECONDS=10
+	@$(MAKE) fuzz-hostcalls SECONDS=10
 	$(call say,models)
 	@RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/loom \
 		$(CARGO) test --profile tool $(MODELLED:%=-p %) --lib
@@ -324,6 +325,9 @@ fuzz: | setup
 	$(call say,fuzzing the spec language for $(SECONDS) s)
 	@ATOLL_FUZZ_SECONDS=$(SECONDS) ATOLL_FUZZ_SEED=$(SEED) \
 		$(CARGO) test --quiet --profile tool -p capdl --lib -- language::tests::fuzz --nocapture
+	@$(MAKE) fuzz-hostcalls
+
+fuzz-hostcalls: | setup
 	$(call say,fuzzing the hostcalls for $(SECONDS) s)
 	@$(CARGO) build --quiet --profile tool --bin hostcall-fuzz
 	@$(CARGO_TARGET_DIR)/tool/hostcall-fuzz --seconds $(SECONDS) --seed $(SEED) --crashes $(BUILD)/fuzz
